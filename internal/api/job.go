@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -120,7 +121,7 @@ type jobWire struct {
 	DockerSteps         []DockerStep               `json:"dockerSteps"`
 	CliSteps            []CliStep                  `json:"cliSteps"`
 	RedactedValues      map[string]string          `json:"redactedValues"`
-	DockerAuth          *DockerAuthConfig          `json:"dockerAuthConfig,omitempty"`
+	DockerAuth          json.RawMessage            `json:"dockerAuthConfig,omitempty"`
 	Attempt             int                        `json:"attempt,omitempty"`
 	TimeoutMs           int64                      `json:"timeoutMs,omitempty"`
 }
@@ -159,8 +160,11 @@ func (j Job) MarshalJSON() ([]byte, error) {
 		TimeoutMs:           j.Timeout.Milliseconds(),
 	}
 	if j.Version == JobV2 {
-		wire.Version = JobV2
-		wire.DockerAuth = &j.DockerAuth
+		auth, err := json.Marshal(j.DockerAuth)
+		if err != nil {
+			return nil, fmt.Errorf("dockerAuthConfig: %w", err)
+		}
+		wire.Version, wire.DockerAuth = JobV2, auth
 	}
 	for path, file := range j.Files {
 		raw, err := file.marshal(j.Version)
@@ -201,12 +205,14 @@ func (j *Job) UnmarshalJSON(data []byte) error {
 		CliSteps:            wire.CliSteps,
 		RedactedValues:      wire.RedactedValues,
 		Attempt:             wire.Attempt,
-		Timeout:             time.Duration(wire.TimeoutMs) * time.Millisecond,
+		Timeout:             timeout(wire.TimeoutMs),
 	}
 	if wire.Version == JobV2 {
 		job.Version = JobV2
 		if wire.DockerAuth != nil {
-			job.DockerAuth = *wire.DockerAuth
+			if err := json.Unmarshal(wire.DockerAuth, &job.DockerAuth); err != nil {
+				return fmt.Errorf("dockerAuthConfig: %w", err)
+			}
 		}
 	}
 	for path, raw := range wire.Files {
@@ -218,6 +224,12 @@ func (j *Job) UnmarshalJSON(data []byte) error {
 	}
 	*j = job
 	return nil
+}
+
+// timeout reads milliseconds; what is beyond time.Duration is cut to its longest, and what is below 0 means none.
+func timeout(milliseconds int64) time.Duration {
+	const longest = int64(math.MaxInt64 / time.Millisecond)
+	return time.Duration(min(max(milliseconds, 0), longest)) * time.Millisecond
 }
 
 func unmarshalFile(raw json.RawMessage, version int) (File, error) {

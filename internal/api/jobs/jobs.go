@@ -52,10 +52,10 @@ type Repository struct {
 	Sparse    []string `json:"sparse,omitempty"`
 }
 
-// File is a file of the workspace.
+// File is a file of the workspace. On the wire it is an object with content, which is text, or base64 beside "encoding":"base64"
+// when the bytes are not UTF-8: the same form as in a job file.
 type File struct {
-	// Content is the file's bytes; base64 on the wire of this struct.
-	Content []byte `json:"content"`
+	Content []byte `json:"-"`
 }
 
 // Step is a container step (Image and Run) or a src step (Src).
