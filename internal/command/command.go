@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -31,14 +30,15 @@ type Spec struct {
 	Words []string
 	// Dir is the working directory, empty for the executor's own.
 	Dir string
-	// Env holds NAME=value pairs; the forwarded host variables come after them.
+	// Env holds NAME=value pairs. The executor's HOME, PATH, USER and DOCKER_HOST come after them and win (spec section 5.6).
 	Env []string
 	// Shown replaces Words in the log when set.
 	Shown []string
 	// Stop, when set, is called once when the context ends before the command does; it should make the command end, and
-	// runs concurrently with it. When it returns, what is left of the process group is killed. Without it the group gets
-	// SIGTERM, then SIGKILL after Grace.
-	Stop func()
+	// runs concurrently with it. It must return in bounded time. Exited is closed when the command has ended and its output is
+	// complete. When Stop returns, what is left of the process group is killed. Without it the group gets SIGTERM, then SIGKILL
+	// after Grace, or as soon as exited is closed.
+	Stop func(exited <-chan struct{})
 	// Grace is the time between SIGTERM and SIGKILL; 0 kills at once.
 	Grace time.Duration
 	// Done, when set, is called before the entry is closed, with the entry and the error that Run will return; what it returns
@@ -59,14 +59,14 @@ type Runner struct {
 // forwarded are the host variables that every command sees, always present and possibly empty (spec section 5.6), and after
 // them those that reach it only when the executor has them: proxies and certificate authorities.
 var (
-	forwarded         = []string{"HOME", "PATH", "USER", "DOCKER_HOST"}
-	forwardedWhenSet  = []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"}
-	alwaysAllowed     = []string{"docker", "git", "src"}
-	leftoverPipesWait = 5 * time.Second
+	forwarded        = []string{"HOME", "PATH", "USER", "DOCKER_HOST"}
+	forwardedWhenSet = []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"}
+	alwaysAllowed    = []string{"docker", "git", "src"}
 )
 
-// Run runs the command to its end and logs it as one entry. It returns nil for exit code 0; the context's cause when the
-// context ended it; an *ExitError for another exit code; else what kept it from starting.
+// Run runs the command to its end and logs it as one entry. It returns the context's cause when the context ended it,
+// whatever its exit code; else nil for exit code 0, an *ExitError for another, or what kept it from starting; the entry then
+// has exit code -1. When it returns, nothing is left of the command's process group.
 func (r *Runner) Run(ctx context.Context, log Log, spec Spec) (err error) {
 	if len(spec.Words) == 0 || !slices.Contains(alwaysAllowed, spec.Words[0]) && !slices.Contains(r.Allowed, spec.Words[0]) {
 		return ErrIllegal
@@ -100,66 +100,25 @@ func (r *Runner) run(ctx context.Context, entry Entry, spec Spec) (int, error) {
 		fmt.Fprintf(entry, "%s\n", err)
 		return -1, fmt.Errorf("starting %s: %w", filepath.Base(spec.Words[0]), err)
 	}
-	cmd := &exec.Cmd{
-		Path:        program,
-		Args:        spec.Words,
-		Dir:         spec.Dir,
-		Env:         r.environ(spec.Env),
-		Stdout:      entry.Stdout(),
-		Stderr:      entry.Stderr(),
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
-		WaitDelay:   leftoverPipesWait,
-	}
-	if err := cmd.Start(); err != nil {
+	cmd := &exec.Cmd{Path: program, Args: spec.Words, Dir: spec.Dir, Env: r.environ(spec.Env)}
+	process, err := start(cmd, entry.Stdout(), entry.Stderr())
+	if err != nil {
 		fmt.Fprintf(entry, "%s\n", err)
 		return -1, fmt.Errorf("starting %s: %w", filepath.Base(spec.Words[0]), err)
 	}
-	exited := make(chan struct{})
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		select {
-		case <-exited:
-		case <-ctx.Done():
-			stop(cmd.Process.Pid, spec, exited)
-		}
-	}()
-	err = cmd.Wait()
-	close(exited)
-	<-stopped
-	// A child that outlived its parent must not outlive the step.
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	return result(ctx, cmd, err)
-}
-
-func result(ctx context.Context, cmd *exec.Cmd, err error) (int, error) {
+	stopped, err := process.wait(ctx, spec)
+	if err != nil {
+		return -1, fmt.Errorf("waiting for %s: %w", filepath.Base(spec.Words[0]), err)
+	}
 	code := cmd.ProcessState.ExitCode()
-	var exit *exec.ExitError
 	switch {
-	case err == nil, errors.Is(err, exec.ErrWaitDelay) && code == 0:
-		return 0, nil
-	case ctx.Err() != nil:
+	case stopped:
+		// Also with exit code 0: a program may end well on SIGTERM without having done its work.
 		return code, context.Cause(ctx)
-	case errors.As(err, &exit), errors.Is(err, exec.ErrWaitDelay):
+	case code != 0:
 		return code, &ExitError{code}
 	}
-	return code, err
-}
-
-// stop ends the process group: politely first, for certain in the end.
-func stop(pid int, spec Spec, exited <-chan struct{}) {
-	if spec.Stop != nil {
-		spec.Stop()
-	} else if spec.Grace > 0 {
-		_ = syscall.Kill(-pid, syscall.SIGTERM)
-		timer := time.NewTimer(spec.Grace)
-		defer timer.Stop()
-		select {
-		case <-exited:
-		case <-timer.C:
-		}
-	}
-	_ = syscall.Kill(-pid, syscall.SIGKILL)
+	return 0, nil
 }
 
 func (r *Runner) environ(env []string) []string {
