@@ -68,9 +68,11 @@ type Leases interface {
 	// Finish ends an attempt and decides the job's next state (docs/state-machine.md). ErrLeaseLost changes nothing.
 	Finish(ctx context.Context, holder Holder, outcome Outcome) (Job, error)
 	// Expire ends the attempts whose lease was not renewed for the store's lease time: the job is queued again, or canceled when a cancel
-	// was asked for, or failed after MaxResets. It returns the jobs that it changed.
+	// was asked for, or failed after MaxResets. It returns the jobs that it changed. Until it has ended a lease, the holder may still renew
+	// and write.
 	Expire(ctx context.Context) ([]Job, error)
-	// Token returns the live lease that a token hash belongs to, or ErrNotFound when there is none, it has ended, or it expired.
+	// Token returns the lease that a token hash belongs to, or ErrNotFound when there is none or it has ended: by Finish, by a
+	// newer lease, or by the Expire that found it expired.
 	Token(ctx context.Context, hash [32]byte) (Lease, error)
 }
 
@@ -78,10 +80,11 @@ type Leases interface {
 // the sequence belongs to one entry.
 type Logs interface {
 	// AddEntry appends an entry with the output it already has and returns its id, counting from 1 within the attempt.
-	// ErrLeaseLost unless holder holds the job's lease.
+	// ErrLeaseLost unless holder holds the job's lease. Output beyond the log's bound is dropped.
 	AddEntry(ctx context.Context, holder Holder, entry api.ExecutionLogEntry) (int, error)
 	// UpdateEntry replaces an entry. Output that begins with the output so far appends the rest to the sequence; other output is
-	// appended whole and marked as a reset. ErrLeaseLost, ErrNoEntry or ErrLogFull.
+	// appended whole and marked as a reset; a reset to no output is told with the entry's next byte. ErrLeaseLost, ErrNoEntry or
+	// ErrLogFull; with the last, all other members and as much of the output as fits are stored.
 	UpdateEntry(ctx context.Context, holder Holder, id int, entry api.ExecutionLogEntry) error
 	// Entries returns an attempt's entries by id.
 	Entries(ctx context.Context, jobID int64, attempt int) ([]jobs.Entry, error)
@@ -92,9 +95,9 @@ type Logs interface {
 
 // Executors keeps who was heard of.
 type Executors interface {
-	// Seen records a heartbeat, or a ping.
+	// Seen records a heartbeat, or a ping: one without telemetry or queues keeps those of the last heartbeat.
 	Seen(ctx context.Context, executor Executor) error
-	// Executors lists all, the newest first.
+	// Executors lists all that were heard of within a week or hold a lease, the newest first.
 	Executors(ctx context.Context) ([]Executor, error)
 	// Queues lists all queues that have or had a job, with counts, by name.
 	Queues(ctx context.Context) ([]QueueCount, error)
@@ -108,18 +111,21 @@ type NewJob struct {
 
 // Job is a stored job.
 type Job struct {
-	ID         int64
-	Queue      string
-	State      jobs.State
-	Cancel     bool
-	Reason     string
-	RetryOf    int64
-	QueuedAt   time.Time
-	StartedAt  time.Time
+	ID      int64
+	Queue   string
+	State   jobs.State
+	Cancel  bool
+	Reason  string
+	RetryOf int64
+	// QueuedAt is when the job was put into its queue for the last time.
+	QueuedAt time.Time
+	// StartedAt is when the current or last attempt began; zero while the job is queued.
+	StartedAt time.Time
+	// FinishedAt is zero until the job is final.
 	FinishedAt time.Time
 	// Executor of the current or last attempt.
 	Executor string
-	// Failures counts attempts that ended errored or failed; Resets those whose lease was lost.
+	// Failures counts attempts that ended errored, failed or by timeout; Resets those whose lease was lost.
 	Failures, Resets int
 	Attempts         []jobs.Attempt
 	// Spec has secret names but no values.

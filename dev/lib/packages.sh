@@ -1,0 +1,33 @@
+# Debian packages that the checks need.
+
+apt_fresh=false
+
+# as_root COMMAND…: runs it as root, by sudo when necessary.
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    printf 'this needs root, and there is no sudo: %s\n' "$*" >&2
+    return 1
+  fi
+}
+
+# need PROGRAM PACKAGE…: installs the packages unless the program is there.
+need() {
+  local program=$1
+  shift
+  command -v "$program" >/dev/null && return
+  command -v apt-get >/dev/null || {
+    printf '%s is missing and this is no Debian: install it by hand (Debian calls it %s)\n' "$program" "$*" >&2
+    exit 1
+  }
+  say "installing from Debian, because $program is missing: $*"
+  if ! $apt_fresh; then
+    as_root apt-get update -qq
+    apt_fresh=true
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  hash -r
+}

@@ -1,0 +1,48 @@
+package agent
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/open-executor/executor/internal/api"
+	"github.com/open-executor/executor/internal/worker"
+)
+
+// contact remembers when the frontend last answered; it decorates the worker's queue.
+type contact struct {
+	worker.Queue
+	last atomic.Pointer[time.Time]
+}
+
+// freshFor is how long an answer counts as fresh: three heartbeats and a little.
+const freshFor = 20 * time.Second
+
+func (c *contact) touch(err error) {
+	if err == nil {
+		now := time.Now()
+		c.last.Store(&now)
+	}
+}
+
+// fresh reports whether the frontend has answered lately, and how long ago that was.
+func (c *contact) fresh() (bool, time.Duration) {
+	last := c.last.Load()
+	if last == nil {
+		return false, 0
+	}
+	age := time.Since(*last)
+	return age <= freshFor, age
+}
+
+func (c *contact) Dequeue(ctx context.Context) (api.Job, bool, error) {
+	job, ok, err := c.Queue.Dequeue(ctx)
+	c.touch(err)
+	return job, ok, err
+}
+
+func (c *contact) Heartbeat(ctx context.Context, uids []string) (known, stop []string, err error) {
+	known, stop, err = c.Queue.Heartbeat(ctx, uids)
+	c.touch(err)
+	return known, stop, err
+}

@@ -1,0 +1,59 @@
+package agent
+
+import (
+	"github.com/open-executor/executor/internal/config/executorconfig"
+	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/owner"
+	"github.com/open-executor/executor/internal/runtime"
+	"github.com/open-executor/executor/internal/runtime/docker"
+	"github.com/open-executor/executor/internal/runtime/selection"
+	"github.com/open-executor/executor/internal/runtime/shell"
+)
+
+// chooseKind picks the runtime that the configuration and this host allow.
+func chooseKind(config executorconfig.Config, tools Tools) (runtime.Kind, error) {
+	return selection.Choose(selection.Input{
+		Wanted:         string(config.Runtime),
+		UseFirecracker: config.Firecracker.Enabled,
+		InKubernetes:   config.InKubernetes,
+		LookPath:       tools.LookPath,
+	})
+}
+
+// engineOf is what an owner's record says of a runtime: which engine may still hold something of an executor that died.
+func engineOf(kind runtime.Kind) string {
+	if kind == runtime.Docker {
+		return docker.EngineName
+	}
+	return ""
+}
+
+func (a *Agent) makeRuntime(kind runtime.Kind, claim *owner.Claim) (runtime.Runtime, error) {
+	jobs, engine := a.config.Jobs, a.config.Docker
+	switch kind {
+	case runtime.Shell:
+		a.logger.Info("steps run on this host without isolation, as EXECUTOR_RUNTIME=shell asks for")
+		return shell.New(a.runner, claim, shell.Options{Grace: jobs.StopGracePeriod})
+	case runtime.Docker:
+		pids := engine.PidsLimit
+		if pids == 0 {
+			// 0 is no limit in the environment and the default in the options.
+			pids = -1
+		}
+		var mounts []string
+		for _, mount := range engine.AdditionalMounts {
+			mounts = append(mounts, mount.String())
+		}
+		return docker.New(a.logger, a.runner, claim, docker.Options{
+			CPUs:           jobs.NumCPUs,
+			Memory:         jobs.Memory,
+			PidsLimit:      pids,
+			AddHostGateway: engine.AddHostGateway,
+			Mounts:         mounts,
+			HostMountPath:  engine.HostMountPath,
+			Grace:          jobs.StopGracePeriod,
+			TempDir:        a.config.TempDir,
+		})
+	}
+	return nil, fault.Operatorf("runtime %q is not in this build; set EXECUTOR_RUNTIME=docker", kind)
+}
