@@ -174,7 +174,7 @@ func authorization(r *http.Request) (scheme, token string, err error) {
 	}
 	parts := strings.Split(header, " ")
 	if len(parts) != 2 {
-		return "", "", errors.New(`Authorization header must have the form "<scheme> <token>"`)
+		return "", "", errors.New(`the Authorization header must have the form "<scheme> <token>"`)
 	}
 	if parts[1] == "" {
 		return "", "", errors.New("no token in the Authorization header")

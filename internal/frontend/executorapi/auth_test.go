@@ -30,7 +30,7 @@ func TestSharedTokenErrors(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{}, spec("default"))
 	job := b.lease("default", "ex-1")
-	const form = `Authorization header must have the form "<scheme> <token>"`
+	const form = `the Authorization header must have the form "<scheme> <token>"`
 	for name, test := range map[string]struct {
 		header string
 		status int
