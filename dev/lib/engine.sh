@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The Docker engine and the image that the checks use. No registry is needed: the image is made from Debian's busybox.
 
 engine_pid=
@@ -38,7 +39,8 @@ image_need() {
   need busybox busybox-static
   local root=$1/root busybox applet
   busybox=$(command -v busybox)
-  export EXECUTOR_TEST_IMAGE="open-executor-test/busybox:$(sha256sum "$busybox" | cut -c1-12)"
+  EXECUTOR_TEST_IMAGE="open-executor-test/busybox:$(sha256sum "$busybox" | cut -c1-12)"
+  export EXECUTOR_TEST_IMAGE
   docker image inspect "$EXECUTOR_TEST_IMAGE" >/dev/null 2>&1 && return
   say "importing the test image $EXECUTOR_TEST_IMAGE"
   mkdir -p "$root"/{bin,etc,tmp,root}

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Debian packages that the checks need.
 
 apt_fresh=false

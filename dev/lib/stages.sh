@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Stages of dev/test: each runs to its end, and the run fails when one of them did.
 
 stages_passed=0
