@@ -17,14 +17,16 @@ import (
 	"github.com/open-executor/executor/internal/version"
 )
 
-func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr)) }
+func main() {
+	callbacks := log.Init(log.Resource{Name: "executor", Version: version.Version()})
+	code := run(os.Args, os.LookupEnv, os.Stdout, os.Stderr)
+	callbacks.Sync()
+	os.Exit(code)
+}
 
 // run is the program: exit code 0 or 1, errors on stderr (spec section 1).
-func run(args []string, stdout, stderr io.Writer) int {
-	callbacks := log.Init(log.Resource{Name: "executor", Version: version.Version()})
-	defer callbacks.Sync()
-	app := newApp(stdout, stderr)
-	err := app.RunContext(context.Background(), args)
+func run(args []string, env config.Lookup, stdout, stderr io.Writer) int {
+	err := newApp(env, stdout, stderr).RunContext(context.Background(), args)
 	if err == nil {
 		return 0
 	}
@@ -34,16 +36,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 1
 }
 
-func newApp(stdout, stderr io.Writer) *cli.App {
+func newApp(env config.Lookup, stdout, stderr io.Writer) *cli.App {
 	p := program{stdout: stdout}
-	p.config, p.configErr = loadConfig()
+	p.config, p.configErr = loadConfig(env)
 	return &cli.App{
 		Name:      "executor",
 		Usage:     "runs jobs of a frontend's queues",
 		Version:   version.Version(),
 		Writer:    stdout,
 		ErrWriter: stderr,
-		Commands:  []*cli.Command{p.runCommand(), p.validateCommand()},
+		Commands:  []*cli.Command{p.runCommand(), p.validateCommand(), p.installCommand(), missing("test-vm", "test-vm")},
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {
 				fmt.Fprintf(stdout, "Unknown command %q. Try \"executor help\".\n", name)
@@ -51,18 +53,27 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			}
 			return p.run(c)
 		},
+		OnUsageError: usageError,
 		// Errors are printed, and turned into the exit code, by run.
 		ExitErrHandler: func(*cli.Context, error) {},
 	}
 }
 
+func usageError(c *cli.Context, err error, _ bool) error {
+	help := "executor help"
+	if name := c.Command.Name; name != c.App.Name {
+		help += " " + name
+	}
+	return fmt.Errorf("%w; try %q", err, help)
+}
+
 // loadConfig reads the environment once, before the arguments are looked at.
-func loadConfig() (executorconfig.Config, error) {
+func loadConfig(env config.Lookup) (executorconfig.Config, error) {
 	host, err := config.CurrentHost(version.Version())
 	if err != nil {
 		return executorconfig.Config{}, err
 	}
-	return executorconfig.Load(os.LookupEnv, host)
+	return executorconfig.Load(env, host)
 }
 
 // program holds what the commands share.
@@ -79,6 +90,8 @@ func (p program) runCommand() *cli.Command {
 		Description: executorconfig.HelpText(),
 		Flags:       []cli.Flag{&cli.BoolFlag{Name: "verify", Usage: "check the tools that jobs need before polling"}},
 		Action:      p.run,
+		// The usage has all variables: too long to stand before an error.
+		OnUsageError: usageError,
 	}
 }
 
@@ -101,8 +114,9 @@ func (p program) run(c *cli.Context) error {
 
 func (p program) validateCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "validate",
-		Usage: "checks the configuration, the tools and the token",
+		Name:         "validate",
+		Usage:        "checks the configuration, the tools and the token",
+		OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
 			if p.configErr != nil {
 				return p.configErr

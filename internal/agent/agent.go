@@ -9,6 +9,7 @@ import (
 	goruntime "runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,10 +39,14 @@ type Agent struct {
 	registry *prometheus.Registry
 	runner   *command.Runner
 
-	// drain and stop end first the waiting for the frontend, then the worker.
-	waiting  context.Context
-	stopWait context.CancelCauseFunc
-	toWorker chan *worker.Worker
+	// starting ends with the first order to drain or stop: what goes on before there is a worker heeds it.
+	starting  context.Context
+	interrupt context.CancelCauseFunc
+
+	mu sync.Mutex
+	// stopping is set by Stop; worker is nil until there is one.
+	stopping bool
+	worker   *worker.Worker
 }
 
 // longPoll is how long a frontend that can may hold a dequeue until there is a job. Others ignore the wish.
@@ -56,7 +61,7 @@ func New(logger log.Logger, config executorconfig.Config, tools Tools) *Agent {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	name := config.Hostname + "-" + uuid.NewString()
 	commands := metrics.NewRED(registry, "apiworker_command")
-	waiting, stopWait := context.WithCancelCause(context.Background())
+	starting, interrupt := context.WithCancelCause(context.Background())
 	return &Agent{
 		logger:   logger,
 		config:   config,
@@ -69,9 +74,8 @@ func New(logger log.Logger, config executorconfig.Config, tools Tools) *Agent {
 				commands.Observe(commandOp(key), took, err)
 			},
 		},
-		waiting:  waiting,
-		stopWait: stopWait,
-		toWorker: make(chan *worker.Worker, 1),
+		starting:  starting,
+		interrupt: interrupt,
 	}
 }
 
@@ -84,25 +88,42 @@ func commandOp(key string) string {
 }
 
 // Drain ends the taking of jobs; Run returns when the running ones have ended.
-func (a *Agent) Drain() { a.signal((*worker.Worker).Drain) }
+func (a *Agent) Drain() { a.order(false) }
 
 // Stop ends running jobs, too.
-func (a *Agent) Stop() { a.signal((*worker.Worker).Stop) }
+func (a *Agent) Stop() { a.order(true) }
 
-func (a *Agent) signal(tell func(*worker.Worker)) {
-	a.stopWait(ErrInterrupted)
-	select {
-	case w := <-a.toWorker:
-		tell(w)
-		a.toWorker <- w
-	default:
+func (a *Agent) order(stop bool) {
+	a.interrupt(ErrInterrupted)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopping = a.stopping || stop
+	a.instruct()
+}
+
+// employ makes w the worker that orders go to, also those that came before it.
+func (a *Agent) employ(w *worker.Worker) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.worker = w
+	a.instruct()
+}
+
+// instruct needs the lock.
+func (a *Agent) instruct() {
+	switch {
+	case a.worker == nil:
+	case a.stopping:
+		a.worker.Stop()
+	case a.starting.Err() != nil:
+		a.worker.Drain()
 	}
 }
 
 // Run prepares the host, waits for the frontend, and works until a limit is reached, Drain, or Stop. Errors are about what
 // kept it from working; jobs that fail are no errors.
 func (a *Agent) Run(ctx context.Context) error {
-	defer a.stopWait(nil)
+	defer a.interrupt(nil)
 	if err := os.MkdirAll(a.config.TempDir, 0o755); err != nil {
 		return fault.Operatorf("TMPDIR: %w", err)
 	}
@@ -112,7 +133,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	claim, err := owner.Take(a.config.StateDir, owner.Record{Executor: a.name, Engine: engineOf(kind), Parents: []string{a.config.TempDir}})
 	if err != nil {
-		return err
+		return fmt.Errorf("EXECUTOR_STATE_DIR: %w", err)
 	}
 	defer func() {
 		if err := claim.Close(); err != nil {
@@ -123,36 +144,43 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := a.newClient(ctx)
+	start, cancel := a.untilOrdered(ctx)
+	defer cancel()
+	telemetry := a.tools.Telemetry(start, a.logger, goruntime.GOOS, goruntime.GOARCH, a.config.InKubernetes)
+	client, release, err := newQueueClient(a.logger, a.config, a.name, telemetry, a.registry)
 	if err != nil {
-		return err
+		return fmt.Errorf("setting up the frontend's client: %w", err)
 	}
+	defer release()
 	queue := &contact{Queue: client}
 	debug, err := serveDebug(a.logger, a.config.DebugAddr, debugHandler(a.registry, queue))
 	if err != nil {
 		return err
 	}
 	if debug != nil {
-		defer stopServer(debug)
+		defer stopDebug(debug)
 	}
-	if err := a.await(ctx, client, queue); err != nil {
-		return err
-	}
-	janitor := startJanitor(a.logger.Scoped("janitor"), place, a.config.Firecracker.CleanupInterval)
-	defer janitor.stop()
-	return a.work(ctx, place, claim, client, queue)
-}
-
-// await waits for the frontend; it can be interrupted by a first signal.
-func (a *Agent) await(ctx context.Context, client *queueclient.Client, queue *contact) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(a.waiting, func() { cancel(ErrInterrupted) })()
-	return awaitFrontend(ctx, a.logger, func(ctx context.Context) error {
+	err = awaitFrontend(start, a.logger, func(ctx context.Context) error {
 		err := client.Ping(ctx)
 		queue.touch(err)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	janitor := startJanitor(start, a.logger.Scoped("janitor"), place, a.config.Firecracker.CleanupInterval)
+	defer janitor.stop()
+	return a.work(ctx, place, claim, client, queue)
+}
+
+// untilOrdered is ctx until the first order to drain or stop, which is its cause then.
+func (a *Agent) untilOrdered(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	disarm := context.AfterFunc(a.starting, func() { cancel(context.Cause(a.starting)) })
+	return ctx, func() {
+		disarm()
+		cancel(nil)
+	}
 }
 
 func (a *Agent) work(ctx context.Context, place runtime.Runtime, claim *owner.Claim, client *queueclient.Client, queue *contact) error {
@@ -179,10 +207,7 @@ func (a *Agent) work(ctx context.Context, place runtime.Runtime, claim *owner.Cl
 	if err != nil {
 		return fault.Operatorf("EXECUTOR_MAXIMUM_NUM_JOBS: %w", err)
 	}
-	a.toWorker <- w
-	if a.waiting.Err() != nil {
-		w.Drain()
-	}
+	a.employ(w)
 	a.logger.Info("executor is ready", log.String("name", a.name), log.String("runtime", string(place.Capabilities().Kind)),
 		log.Strings("queues", a.config.Queues.Names), log.String("version", version.Version()))
 	w.Run(ctx)
@@ -201,13 +226,4 @@ func (a *Agent) singleQueue() string {
 func (a *Agent) queueLabel() string {
 	names := slices.Sorted(slices.Values(a.config.Queues.Names))
 	return strings.Join(names, "_")
-}
-
-func (a *Agent) newClient(ctx context.Context) (*queueclient.Client, error) {
-	telemetry := a.tools.Telemetry(ctx, a.logger, goruntime.GOOS, goruntime.GOARCH, a.config.InKubernetes)
-	client, err := newQueueClient(a.logger, a.config, a.name, telemetry, a.registry)
-	if err != nil {
-		return nil, fmt.Errorf("setting up the frontend's client: %w", err)
-	}
-	return client, nil
 }

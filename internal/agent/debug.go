@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -52,4 +53,13 @@ func serveDebug(logger log.Logger, address string, handler http.Handler) (*lifec
 	}
 	logger.Info("debug server is up", log.String("address", listener.Addr().String()))
 	return lifecycle.Serve(logger.Scoped("debug"), listener, handler, nil), nil
+}
+
+// debugStopTime is how long requests to the debug server may still take at the end.
+const debugStopTime = time.Second
+
+func stopDebug(server *lifecycle.HTTPServer) {
+	ctx, cancel := context.WithTimeout(context.Background(), debugStopTime)
+	defer cancel()
+	server.Stop(ctx)
 }

@@ -6,16 +6,11 @@ import (
 
 	"github.com/sourcegraph/log"
 
-	"github.com/open-executor/executor/internal/lifecycle"
 	"github.com/open-executor/executor/internal/runtime"
 )
 
-const (
-	// reapTime bounds one round of the janitor.
-	reapTime = 2 * time.Minute
-	// serverStopTime is how long requests to the debug server may still take at the end.
-	serverStopTime = time.Second
-)
+// reapTime bounds one round of the janitor.
+const reapTime = 2 * time.Minute
 
 // janitor removes what dead executors left on this host: at start, and then at every interval.
 type janitor struct {
@@ -23,11 +18,12 @@ type janitor struct {
 	done   chan struct{}
 }
 
-// startJanitor reaps once, so that leftovers are gone before the first job, and then goes on in the background.
-func startJanitor(logger log.Logger, place runtime.Runtime, interval time.Duration) *janitor {
+// startJanitor reaps once, so that leftovers are gone before the first job, and then goes on in the background until stop. The end of
+// ctx cuts the first round short: an executor that is told to end does not wait for it.
+func startJanitor(ctx context.Context, logger log.Logger, place runtime.Runtime, interval time.Duration) *janitor {
+	reap(ctx, logger, place)
 	ctx, cancel := context.WithCancel(context.Background())
 	j := &janitor{cancel: cancel, done: make(chan struct{})}
-	reap(ctx, logger, place)
 	go func() {
 		defer close(j.done)
 		if interval <= 0 {
@@ -53,19 +49,13 @@ func (j *janitor) stop() {
 }
 
 func reap(ctx context.Context, logger log.Logger, place runtime.Runtime) {
-	ctx, cancel := context.WithTimeout(ctx, reapTime)
+	bound, cancel := context.WithTimeout(ctx, reapTime)
 	defer cancel()
-	removed, err := place.Reap(ctx)
+	removed, err := place.Reap(bound)
 	if removed > 0 {
 		logger.Info("removed what earlier executors left on this host", log.Int("things", removed))
 	}
-	if err != nil && ctx.Err() != context.Canceled {
+	if err != nil && ctx.Err() == nil {
 		logger.Error("removing leftovers failed", log.Error(err))
 	}
-}
-
-func stopServer(server *lifecycle.HTTPServer) {
-	ctx, cancel := context.WithTimeout(context.Background(), serverStopTime)
-	defer cancel()
-	server.Stop(ctx)
 }

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"time"
+
 	"github.com/open-executor/executor/internal/config/executorconfig"
 	"github.com/open-executor/executor/internal/fault"
 	"github.com/open-executor/executor/internal/owner"
@@ -30,10 +32,12 @@ func engineOf(kind runtime.Kind) string {
 
 func (a *Agent) makeRuntime(kind runtime.Kind, claim *owner.Claim) (runtime.Runtime, error) {
 	jobs, engine := a.config.Jobs, a.config.Docker
+	// 0 is "at once" in the environment and the default in the options.
+	grace := max(jobs.StopGracePeriod, time.Nanosecond)
 	switch kind {
 	case runtime.Shell:
 		a.logger.Info("steps run on this host without isolation, as EXECUTOR_RUNTIME=shell asks for")
-		return shell.New(a.runner, claim, shell.Options{Grace: jobs.StopGracePeriod})
+		return shell.New(a.runner, claim, shell.Options{Grace: grace})
 	case runtime.Docker:
 		pids := engine.PidsLimit
 		if pids == 0 {
@@ -51,7 +55,7 @@ func (a *Agent) makeRuntime(kind runtime.Kind, claim *owner.Claim) (runtime.Runt
 			AddHostGateway: engine.AddHostGateway,
 			Mounts:         mounts,
 			HostMountPath:  engine.HostMountPath,
-			Grace:          jobs.StopGracePeriod,
+			Grace:          grace,
 			TempDir:        a.config.TempDir,
 		})
 	}

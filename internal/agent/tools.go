@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -21,21 +23,26 @@ import (
 type Tools struct {
 	// LookPath finds a program as exec.LookPath does.
 	LookPath func(name string) (string, error)
-	// Output runs a program and returns its combined output.
+	// Output runs a program and returns its standard output, and beside an error all that it printed.
 	Output func(ctx context.Context, name string, args ...string) (string, error)
 }
 
 // NewTools looks at this host's programs.
-func NewTools() Tools {
-	return Tools{
-		LookPath: exec.LookPath,
-		Output: func(ctx context.Context, name string, args ...string) (string, error) {
-			cmd := exec.CommandContext(ctx, name, args...)
-			cmd.WaitDelay = time.Second
-			out, err := cmd.CombinedOutput()
-			return string(out), err
-		},
+func NewTools() Tools { return Tools{LookPath: exec.LookPath, Output: output} }
+
+// output runs a program in the environment that those of jobs get (spec section 5.6): the executor's own holds its password.
+func output(ctx context.Context, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.WaitDelay = time.Second
+	for _, variable := range []string{"HOME", "PATH", "USER", "DOCKER_HOST"} {
+		cmd.Env = append(cmd.Env, variable+"="+os.Getenv(variable))
 	}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String() + stderr.String(), err
+	}
+	return stdout.String(), nil
 }
 
 // telemetryTime bounds all version commands together (spec section 1.1).
@@ -67,7 +74,7 @@ func (t Tools) version(ctx context.Context, command versionCommand) (string, err
 }
 
 // Telemetry gathers what heartbeats say of this host. What can't be found out is logged and left empty.
-func (t Tools) Telemetry(ctx context.Context, logger log.Logger, os, arch string, inKubernetes bool) api.Telemetry {
+func (t Tools) Telemetry(ctx context.Context, logger log.Logger, system, arch string, inKubernetes bool) api.Telemetry {
 	ctx, cancel := context.WithTimeout(ctx, telemetryTime)
 	defer cancel()
 	ask := func(command versionCommand) string {
@@ -76,11 +83,11 @@ func (t Tools) Telemetry(ctx context.Context, logger log.Logger, os, arch string
 		case errors.Is(err, exec.ErrNotFound):
 			logger.Info("tool is not installed", log.String("tool", command.words[0]))
 		case err != nil:
-			logger.Warn("finding a tool's version failed", log.String("tool", command.words[0]), log.Error(err))
+			logger.Info("finding a tool's version failed", log.String("tool", command.words[0]), log.Error(err))
 		}
 		return answer
 	}
-	telemetry := api.Telemetry{OS: os, Architecture: arch, ExecutorVersion: version.Version(), GitVersion: ask(gitVersion)}
+	telemetry := api.Telemetry{OS: system, Architecture: arch, ExecutorVersion: version.Version(), GitVersion: ask(gitVersion)}
 	if !inKubernetes {
 		telemetry.DockerVersion = ask(dockerVersion)
 		telemetry.SrcCliVersion = ask(srcVersion)
@@ -133,13 +140,13 @@ func (t Tools) CheckGit(ctx context.Context) error {
 }
 
 // CheckSrc compares the installed src with the version that the frontend recommends: another major or minor version is an
-// operator error, a lower patch a warning (spec section 10.2).
+// operator error, a lower patch a warning; development builds pass (spec section 10.2).
 func (t Tools) CheckSrc(ctx context.Context, recommended string) (warning string, err error) {
 	text, err := t.version(ctx, srcVersion)
 	if err != nil {
 		return "", fault.As(fault.Operator, err)
 	}
-	if text == "dev" {
+	if text == "dev" || strings.HasSuffix(text, "+dev") {
 		return "", nil
 	}
 	found, err := semver.NewVersion(text)
