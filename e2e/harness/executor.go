@@ -1,6 +1,9 @@
 package harness
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +16,8 @@ import (
 // Executor is a running executor process with a temporary directory of its own, in which its workspaces are.
 type Executor struct {
 	*Process
+	// Name is what it calls itself at the frontend and in labels.
+	Name string
 	// TempDir is the executor's TMPDIR. Executors that share it see each other's leftovers.
 	TempDir string
 }
@@ -35,7 +40,8 @@ func StartExecutor(t testing.TB, frontendURL, tempDir, runtime string, env ...st
 		Process: StartProcess(t, append(ExecutorEnv(frontendURL, tempDir, runtime), env...), "executor", "run"),
 		TempDir: tempDir,
 	}
-	e.AwaitOutput("executor is ready")
+	_, name, _ := strings.Cut(e.AwaitOutput("executor is ready"), `"name": "`)
+	e.Name, _, _ = strings.Cut(name, `"`)
 	return e
 }
 
@@ -51,10 +57,34 @@ func Leftovers(t testing.TB, tempDir string) []string {
 	return left
 }
 
-// Containers lists the ids of containers, running or not, that carry a label, "open-executor.job=7" for example.
-func Containers(t testing.TB, label string) []string {
+// Residue lists everything in an executor's temporary directory, the owner records of the default state directory included, but not that
+// directory itself: an executor that has ended leaves none.
+func Residue(t testing.TB, tempDir string) []string {
 	t.Helper()
-	out, err := exec.CommandContext(Context(t), "docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", "label="+label).CombinedOutput()
+	var left []string
+	stateDir := fmt.Sprintf("open-executor-%d", os.Getuid())
+	for _, dir := range []string{tempDir, filepath.Join(tempDir, stateDir)} {
+		entries, err := os.ReadDir(dir)
+		if !errors.Is(err, fs.ErrNotExist) {
+			require.NoError(t, err)
+		}
+		for _, entry := range entries {
+			if entry.Name() != stateDir {
+				left = append(left, filepath.Join(dir, entry.Name()))
+			}
+		}
+	}
+	return left
+}
+
+// Containers lists the ids of containers, running or not, that carry all the labels, "open-executor.job=7" for example.
+func Containers(t testing.TB, labels ...string) []string {
+	t.Helper()
+	words := []string{"ps", "--all", "--quiet", "--no-trunc"}
+	for _, label := range labels {
+		words = append(words, "--filter", "label="+label)
+	}
+	out, err := exec.CommandContext(Context(t), "docker", words...).CombinedOutput()
 	require.NoError(t, err, string(out))
 	return strings.Fields(string(out))
 }

@@ -22,6 +22,8 @@ type Frontend struct {
 	*Process
 	URL     string
 	DataDir string
+	// Token is the token of its jobs API.
+	Token string
 	// Client is a client of its jobs API.
 	Client *apiclient.Client
 	env    []string
@@ -48,7 +50,8 @@ func (f *Frontend) start(t testing.TB, address string) {
 	f.URL = "http://" + f.AwaitOutput("listening on http://")
 	token, err := os.ReadFile(filepath.Join(f.DataDir, "api-token"))
 	require.NoError(t, err)
-	f.Client, err = apiclient.New(f.URL, strings.TrimSpace(string(token)), apiclient.Config{})
+	f.Token = strings.TrimSpace(string(token))
+	f.Client, err = apiclient.New(f.URL, f.Token, apiclient.Config{})
 	require.NoError(t, err)
 }
 

@@ -2,8 +2,10 @@ package harness
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -94,6 +96,26 @@ func (p *Process) AwaitOutput(text string) string {
 		return found && strings.Contains(after, "\n")
 	})
 	return rest
+}
+
+// LoggedAt waits for a log line that has all the texts and returns its time, to the millisecond: the program's own clock, which
+// a busy machine doesn't blur.
+func (p *Process) LoggedAt(texts ...string) time.Time {
+	p.t.Helper()
+	var at time.Time
+	Eventually(p.t, Patience, fmt.Sprintf("%s logs %q", p.name, texts), func() bool {
+		for line := range strings.Lines(p.Output()) {
+			stamp, _, _ := strings.Cut(line, "\t")
+			logged, err := time.Parse(time.RFC3339, stamp)
+			missing := slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) })
+			if err == nil && !missing && strings.HasSuffix(line, "\n") {
+				at = logged
+				return true
+			}
+		}
+		return false
+	})
+	return at
 }
 
 // output is a buffer for two streams.
