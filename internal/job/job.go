@@ -45,14 +45,16 @@ type Config struct {
 	KeepWorkspaces bool
 	// Commands runs git.
 	Commands *command.Runner
-	// Track records a directory before anything is in it and returns how to forget it again.
+	// Track records a directory before it is made and returns how to forget it again.
 	Track func(path string) (forget func())
 }
 
-// teardownTime bounds what is done after a job's steps, whatever ended them.
 const (
+	// teardownTime bounds what is done after a job's steps, whatever ended them.
 	teardownTime = 2 * time.Minute
-	flushTime    = 5 * time.Minute
+	// flushTime bounds the sending of the last of the log, shutdownFlushTime the same once the executor is shutting down.
+	flushTime         = 5 * time.Minute
+	shutdownFlushTime = 5 * time.Second
 )
 
 // Runner runs jobs. It is safe for concurrent use.
@@ -81,13 +83,25 @@ func (r *Runner) Handle(ctx context.Context, job api.Job) (err error) {
 	client := r.client(job)
 	logger := steplog.New(client, masker, steplog.Options{Logger: r.logger})
 	defer func() {
-		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+		flush, cancel := flushing(ctx)
 		defer cancel()
 		if flushErr := logger.Flush(flush); flushErr != nil {
 			err = errors.Join(err, fmt.Errorf("uploading the log: %w", flushErr))
 		}
 	}()
 	return r.run(ctx, job, client, logger)
+}
+
+// flushing returns the context in which the last of the log is sent. It outlives the job's, but not for long when that ends by a
+// shutdown, be it meanwhile.
+func flushing(ctx context.Context) (context.Context, context.CancelFunc) {
+	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+	context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), runtime.ErrShutdown) {
+			time.AfterFunc(shutdownFlushTime, cancel)
+		}
+	})
+	return flush, cancel
 }
 
 // secrets are what no log may show. The job's own pairs win over the executor's.
@@ -129,6 +143,10 @@ func (r *Runner) run(ctx context.Context, job api.Job, client Client, log comman
 		Log:          log,
 	})
 	if err != nil {
+		// No step will have an entry that could tell.
+		entry := log.Open("setup.runtime", nil)
+		fmt.Fprintf(entry, "%s\n", err)
+		entry.Close(1)
 		return fmt.Errorf("%s: %w", texts.runtime, err)
 	}
 	defer func() { err = errors.Join(err, r.teardown(ctx, session.Close)) }()

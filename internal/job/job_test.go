@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sourcegraph/log/logtest"
 	"github.com/stretchr/testify/require"
@@ -321,6 +323,57 @@ func TestEverythingIsTornDownAfterACancel(t *testing.T) {
 	require.Equal(t, 1, place.closed)
 	require.Equal(t, []string{"setup.fs.extras", "step.docker.a", "teardown.fs"}, client.keys())
 	require.NotNil(t, client.entries[2].ExitCode)
+}
+
+func TestTheLogTellsWhyTheRuntimeDidNotOpen(t *testing.T) {
+	t.Parallel()
+	client, err := handle(t, t.Context(), &fakeRuntime{openErr: errors.New("engine is gone, shared-password")}, api.Job{DockerSteps: containers("a")})
+	require.Error(t, err)
+	require.Equal(t, []string{"setup.fs.extras", "setup.runtime", "teardown.fs"}, client.keys())
+	require.Equal(t, "engine is gone, SECRET_REMOVED\n", client.entries[1].Out)
+	require.Equal(t, 1, *client.entries[1].ExitCode)
+}
+
+// deafClient is a frontend that answers about no log entry for a long time.
+type deafClient struct{ *fakeClient }
+
+func (deafClient) AddEntry(ctx context.Context, _ api.ExecutionLogEntry) (int, error) {
+	<-ctx.Done()
+	return 0, context.Cause(ctx)
+}
+
+func TestAShutdownDoesNotWaitLongForTheLog(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		cause     error
+		stopAfter time.Duration
+		want      time.Duration
+	}{
+		"shutdown while the job runs":    {runtime.ErrShutdown, 30 * time.Second, shutdownFlushTime},
+		"shutdown while the log is sent": {runtime.ErrShutdown, 90 * time.Second, shutdownFlushTime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parent := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				place := &fakeRuntime{steps: map[string]func(context.Context, runtime.Job) error{"step.docker.a": func(ctx context.Context, _ runtime.Job) error {
+					select {
+					case <-ctx.Done():
+						return context.Cause(ctx)
+					case <-time.After(time.Minute):
+						return nil
+					}
+				}}}
+				runner := New(logtest.Scoped(t), place, func(api.Job) Client { return deafClient{} }, Config{WorkspaceParent: parent, Commands: &command.Runner{}})
+				began := time.Now()
+				time.AfterFunc(test.stopAfter, func() { cancel(test.cause) })
+				err := runner.Handle(ctx, api.Job{DockerSteps: containers("a")})
+				require.ErrorContains(t, err, "uploading the log: ")
+				require.Equal(t, test.stopAfter+test.want, time.Since(began))
+			})
+		})
+	}
 }
 
 func TestALogThatCantBeUploadedFailsTheJob(t *testing.T) {

@@ -55,10 +55,15 @@ func (w *Worker) runJob(job api.Job) {
 	w.report(ctx, logger, job, reportOf(context.Cause(ctx), err))
 }
 
-// report tells the frontend. It must get through whatever ended the job; the queue bounds its own retries.
+// report tells the frontend. It must get through whatever ended the job; the queue bounds its own retries, and a stop shortens them.
 func (w *Worker) report(ctx context.Context, logger log.Logger, job api.Job, report api.Report) {
 	logger.Info("job ended", log.String("result", string(report.Result)), log.String("message", report.Message))
-	if err := w.queue.Report(context.WithoutCancel(ctx), job, report); err != nil {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	defer context.AfterFunc(w.stop, func() {
+		time.AfterFunc(stopReportTime, func() { cancel(runtime.ErrShutdown) })
+	})()
+	if err := w.queue.Report(ctx, job, report); err != nil {
 		logger.Error("reporting the job's end failed; the frontend will find it stalled", log.Error(err))
 	}
 }

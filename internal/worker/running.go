@@ -21,17 +21,21 @@ type runningJob struct {
 	gone chan struct{}
 	// lost is set once the frontend no longer knows the job.
 	lost bool
+	// replaced is set once a later attempt of the job waits for this one to be gone. The lease is the later one's then: it is
+	// still renewed, but this one's result is nobody's any more.
+	replaced bool
 	// ending is set while the job's end is being reported: the frontend may forget it at any moment then.
 	ending bool
 }
 
 func newRunning() *running { return &running{jobs: make(map[string]*runningJob)} }
 
-// add puts the job in, or returns the one that has the same UID.
+// add puts the job in, or returns the one that has the same UID, which is replaced from then on.
 func (r *running) add(uid string, cancel context.CancelCauseFunc) (job, earlier *runningJob) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if earlier, ok := r.jobs[uid]; ok {
+		earlier.replaced = true
 		return nil, earlier
 	}
 	job = &runningJob{cancel: cancel, gone: make(chan struct{})}
@@ -46,11 +50,11 @@ func (r *running) remove(uid string) {
 	delete(r.jobs, uid)
 }
 
-// end marks the job as about to be reported, or returns false when its lease is lost.
+// end marks the job as about to be reported, or returns false when its lease is lost or a later attempt's.
 func (r *running) end(job *runningJob) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	job.ending = !job.lost
+	job.ending = !job.lost && !job.replaced
 	return job.ending
 }
 

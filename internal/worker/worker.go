@@ -57,6 +57,9 @@ const (
 	// drainDequeueGrace is how long a dequeue that is under way may still answer after a drain began: aborting it at once could
 	// lose a job that the frontend has just handed out until its lease expires.
 	drainDequeueGrace = 2 * time.Second
+	// stopReportTime is how long after a stop a report may still take: a frontend that does not answer then must not keep the
+	// executor, and finds the job stalled.
+	stopReportTime = 5 * time.Second
 )
 
 // Worker is made by New and run once by Run. Drain and Stop may be called at any time from any goroutine.

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -88,6 +89,12 @@ func (q *fakeQueue) set(change func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	change()
+}
+
+func (q *fakeQueue) beatsSoFar() [][]string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Clone(q.beats)
 }
 
 // handlerFunc makes a handler of a function.
@@ -213,14 +220,16 @@ func TestHeartbeatsEveryFiveSecondsAlsoWhenIdleAndWhileDraining(t *testing.T) {
 		release := make(chan struct{})
 		w, ended := start(t, queue, func(context.Context, api.Job) error { <-release; return nil }, Config{})
 		time.Sleep(11 * time.Second)
-		require.Len(t, queue.beats, 3, "at 0, 5 and 10 s")
-		require.Empty(t, queue.beats[2])
+		beats := queue.beatsSoFar()
+		require.Len(t, beats, 3, "at 0, 5 and 10 s")
+		require.Empty(t, beats[2])
 		queue.set(func() { queue.jobs = []api.Job{{ID: 4, Queue: "batches"}} })
 		time.Sleep(5 * time.Second)
 		w.Drain()
 		time.Sleep(10 * time.Second)
 		require.False(t, hasEnded(ended))
-		require.Equal(t, []string{"4-batches"}, queue.beats[len(queue.beats)-1])
+		beats = queue.beatsSoFar()
+		require.Equal(t, []string{"4-batches"}, beats[len(beats)-1])
 		close(release)
 		<-ended
 	})
@@ -412,8 +421,64 @@ func TestNewAttemptWaitsForTheOldOneToBeTornDown(t *testing.T) {
 		queue.set(func() { queue.jobs = []api.Job{{ID: 1, Attempt: 2}} })
 		<-ended
 		require.Equal(t, []string{"first gone", "second runs"}, order)
-		require.Contains(t, queue.reports["1"], api.Report{Result: api.Complete})
+		require.Equal(t, []api.Report{{Result: api.Complete}}, queue.reports["1"], "a frontend that doesn't number attempts would take the first one's end for the second's")
 	})
+}
+
+func TestLeaseOfANewAttemptIsRenewedWhileTheOldOneIsTornDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := newFakeQueue(api.Job{ID: 1, Attempt: 1})
+		_, ended := start(t, queue, func(ctx context.Context, job api.Job) error {
+			if job.Attempt == 1 {
+				<-ctx.Done()
+				time.Sleep(time.Minute)
+			}
+			return nil
+		}, Config{Slots: 2, TotalJobs: 2})
+		synctest.Wait()
+		queue.set(func() { queue.jobs = []api.Job{{ID: 1, Attempt: 2}} })
+		<-ended
+		require.GreaterOrEqual(t, len(queue.beats), 12)
+		for _, uids := range queue.beats[1:] {
+			require.Equal(t, []string{"1"}, uids)
+		}
+		require.Len(t, queue.reports["1"], 1)
+	})
+}
+
+// deafQueue is a frontend that no report reaches.
+type deafQueue struct{ *fakeQueue }
+
+func (q deafQueue) Report(ctx context.Context, _ api.Job, _ api.Report) error {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Hour):
+	}
+	return errors.New("connection refused")
+}
+
+func TestStopDoesNotWaitLongForAFrontendThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	for name, stopAfter := range map[string]time.Duration{"while the job runs": 30 * time.Second, "while its end is reported": 5 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w, ended := start(t, deafQueue{newFakeQueue(api.Job{ID: 1})}, func(ctx context.Context, _ api.Job) error {
+					select {
+					case <-ctx.Done():
+					case <-time.After(time.Minute):
+					}
+					return context.Cause(ctx)
+				}, Config{})
+				time.Sleep(stopAfter)
+				began := time.Now()
+				w.Stop()
+				<-ended
+				require.Equal(t, stopReportTime, time.Since(began))
+			})
+		})
+	}
 }
 
 func TestNewRefusesNoSlots(t *testing.T) {

@@ -33,15 +33,17 @@ func clone(ctx context.Context, tree *tree, job api.Job, options Options) error 
 	env := gitEnvironment(proxy.gitConfig())
 	log := withoutPath(options.Log, proxy.path)
 	for _, git := range gitCommands(filepath.Join(tree.root.Name(), dir), proxy.publicURL(), job) {
-		spec := command.Spec{Key: git.key, Words: git.words, Env: env}
-		if git.remote {
-			spec.Done = func(entry command.Entry, err error) error {
-				if reason := proxy.failure(); err != nil && ctx.Err() == nil && reason != "" {
-					fmt.Fprintln(entry, reason)
-				}
-				return err
+		spec := command.Spec{Key: git.key, Words: git.words, Env: env, Done: func(entry command.Entry, err error) error {
+			reason := proxy.failure()
+			switch {
+			case err == nil:
+			case ctx.Err() != nil:
+				fmt.Fprintf(entry, "The command was stopped: %s.\n", context.Cause(ctx))
+			case git.remote && reason != "":
+				fmt.Fprintln(entry, reason)
 			}
-		}
+			return err
+		}}
 		if err := options.Runner.Run(ctx, log, spec); err != nil {
 			return fmt.Errorf("failed %s: %w", git.key, err)
 		}

@@ -312,6 +312,7 @@ func TestCancelEndsAHangingFetchAndLeavesNothing(t *testing.T) {
 	require.Less(t, time.Since(started), 5*time.Second)
 	<-h.gone
 	require.Empty(t, processesIn(t, h.parent))
+	require.Contains(t, h.log.Entry(t, "setup.git.fetch").Out, "The command was stopped: job canceled.\n")
 	h.log.RequireClosed(t)
 	h.requireNothingLeft(t)
 }

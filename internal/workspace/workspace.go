@@ -5,6 +5,7 @@ package workspace
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -46,7 +47,7 @@ type Options struct {
 	ParentDir string
 	// Keep leaves the directory in place at the end, for debugging.
 	Keep bool
-	// Track, when set, is told the directory's path before anything is in it. The function that it returns is called once the
+	// Track, when set, is told the directory's path before that is made. The function that it returns is called once the
 	// directory is gone, or is kept on purpose; never while something of it may be left behind.
 	Track func(path string) (release func())
 }
@@ -107,14 +108,14 @@ func create(job api.Job, options Options) (*Workspace, error) {
 	if err := os.MkdirAll(options.ParentDir, 0o777); err != nil {
 		return nil, parentFault(err)
 	}
-	// MkdirTemp makes it with mode 0700.
-	dir, err := os.MkdirTemp(options.ParentDir, fmt.Sprintf("workspace-%d-*", job.ID))
-	if err != nil {
-		return nil, parentFault(err)
-	}
+	dir := filepath.Join(options.ParentDir, fmt.Sprintf("workspace-%d-%s", job.ID, rand.Text()))
 	w := &Workspace{Dir: dir, keep: options.Keep, release: func() {}}
 	if options.Track != nil {
 		w.release = options.Track(dir)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		w.release()
+		return nil, parentFault(err)
 	}
 	return w, nil
 }
