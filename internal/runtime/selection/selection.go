@@ -1,0 +1,67 @@
+// Package selection chooses the runtime of an executor (spec section 5.0).
+package selection
+
+import (
+	"strings"
+
+	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/runtime"
+)
+
+// Auto is the EXECUTOR_RUNTIME that leaves the choice to us.
+const Auto = "auto"
+
+// Input is what the choice depends on.
+type Input struct {
+	// Wanted is EXECUTOR_RUNTIME: Auto, which "" means too, or a runtime.Kind.
+	Wanted string
+	// UseFirecracker is EXECUTOR_USE_FIRECRACKER, or its default.
+	UseFirecracker bool
+	// InKubernetes tells whether the executor runs in a Kubernetes pod.
+	InKubernetes bool
+	// LookPath finds a program, as exec.LookPath does.
+	LookPath func(program string) (string, error)
+}
+
+// Choose returns the runtime to use. When it can't be used here the error is an operator error that says what to set. Auto never
+// means the shell, and never falls back to less isolation than was asked for.
+func Choose(in Input) (runtime.Kind, error) {
+	switch in.Wanted {
+	case "", Auto:
+		return automatic(in)
+	case string(runtime.Docker):
+		// Only src steps need the src program, and they say so themselves.
+		return having(runtime.Docker, in.LookPath, "EXECUTOR_RUNTIME is docker", "docker", "git")
+	case string(runtime.Shell):
+		return having(runtime.Shell, in.LookPath, "EXECUTOR_RUNTIME is shell", "git")
+	case string(runtime.Firecracker):
+		return "", fault.Operatorf("EXECUTOR_RUNTIME is firecracker, but this build has no microVM runtime; set EXECUTOR_RUNTIME=docker")
+	case string(runtime.Kubernetes):
+		return "", fault.Operatorf("EXECUTOR_RUNTIME is kubernetes, but this build has no Kubernetes runtime; set EXECUTOR_RUNTIME=docker where a Docker engine is in reach")
+	}
+	return "", fault.Operatorf("EXECUTOR_RUNTIME is %q; it has to be auto, docker, firecracker, kubernetes or shell", in.Wanted)
+}
+
+func automatic(in Input) (runtime.Kind, error) {
+	switch {
+	case in.UseFirecracker:
+		return "", fault.Operatorf("EXECUTOR_USE_FIRECRACKER is true, as by default on Linux, but this build has no microVM runtime; set EXECUTOR_USE_FIRECRACKER=false or EXECUTOR_RUNTIME=docker to run jobs in containers")
+	case in.InKubernetes:
+		return "", fault.Operatorf("the executor runs in Kubernetes, but this build has no Kubernetes runtime; set EXECUTOR_RUNTIME=docker where a Docker engine is in reach")
+	}
+	return having(runtime.Docker, in.LookPath, "runtime is not configured", "docker", "git", "src")
+}
+
+// having returns kind when all the programs are there.
+func having(kind runtime.Kind, lookPath func(string) (string, error), why string, programs ...string) (runtime.Kind, error) {
+	var missing []string
+	for _, program := range programs {
+		if _, err := lookPath(program); err != nil {
+			missing = append(missing, program)
+		}
+	}
+	if len(missing) == 0 {
+		return kind, nil
+	}
+	return "", fault.Operatorf("%s: not found in PATH: %s; install what is missing, or set EXECUTOR_RUNTIME to another runtime (docker needs docker and git; shell, without isolation, needs git)", why, strings.Join(missing, ", "))
+}
