@@ -29,6 +29,8 @@ func (a answers) Dequeue(context.Context) (api.Job, bool, error) {
 	return api.Job{ID: 7}, a.err == nil, a.err
 }
 
+func (a answers) HoldsHeartbeats() bool { return false }
+
 func (a answers) Heartbeat(_ context.Context, uids []string) (known, stop []string, err error) {
 	return uids, nil, a.err
 }

@@ -133,9 +133,15 @@ func (c *Client) Extensions() Extensions {
 	return c.extensions
 }
 
-// learn reads what the frontend says of itself beside an answer. Only dequeues ask for a wait, so that the other answers say
-// nothing about it.
-func (c *Client) learn(header http.Header, dequeue bool) {
+// HoldsHeartbeats reports whether the frontend holds the answer to a heartbeat for as long as there is nothing to say, so that a
+// cancel arrives at once.
+func (c *Client) HoldsHeartbeats() bool { return c.Extensions().Has(extensionHeartbeatWait) }
+
+// extensionHeartbeatWait names that ability (docs/protocol.md).
+const extensionHeartbeatWait = "heartbeat-wait"
+
+// learn reads what the frontend says of itself beside the answer to a dequeue: only those ask.
+func (c *Client) learn(header http.Header) {
 	names := splitList(header.Values("Executor-Extensions"))
 	longPoll := slices.ContainsFunc(splitList(header.Values("Preference-Applied")), func(preference string) bool {
 		name, _, _ := strings.Cut(preference, "=")
@@ -143,10 +149,7 @@ func (c *Client) learn(header http.Header, dequeue bool) {
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.extensions.Names = names
-	if dequeue {
-		c.extensions.LongPoll = longPoll
-	}
+	c.extensions = Extensions{Names: names, LongPoll: longPoll}
 }
 
 // splitList splits a header's comma-separated values, in lower case.

@@ -230,10 +230,29 @@ func TestExtensions(t *testing.T) {
 
 	frontend.Advertise("attempts")
 	require.NoError(t, client.Ping(t.Context()))
-	require.Equal(t, Extensions{Names: []string{"attempts"}, LongPoll: true}, client.Extensions(), "a ping says nothing of waits")
+	require.Equal(t, Extensions{Names: []string{"log-chunks", "attempts"}, LongPoll: true}, client.Extensions(), "only dequeues ask")
 	for _, request := range frontend.Requests()[:2] {
 		require.Equal(t, []string{"wait=2"}, request.Header["Prefer"], "whole seconds")
 	}
+}
+
+func TestHeartbeatsAskToBeHeldOnlyWhereThatIsKnown(t *testing.T) {
+	t.Parallel()
+	frontend, client := frontendClient(t, func(config *Config) { config.Wait = time.Second })
+	prefer := func(extension string, uids ...string) []string {
+		frontend.Advertise(extension)
+		frontend.Enqueue(api.Job{})
+		take(t, client)
+		_, _, err := client.Heartbeat(t.Context(), uids)
+		require.NoError(t, err)
+		requests := frontend.Requests()
+		return requests[len(requests)-1].Header["Prefer"]
+	}
+	require.Empty(t, prefer("attempts", "1"))
+	require.False(t, client.HoldsHeartbeats())
+	require.Equal(t, []string{"wait=5"}, prefer("heartbeat-wait", "1"))
+	require.True(t, client.HoldsHeartbeats())
+	require.Empty(t, prefer("heartbeat-wait"), "without jobs there is nothing to cancel")
 }
 
 func TestMetrics(t *testing.T) {

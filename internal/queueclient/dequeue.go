@@ -35,13 +35,13 @@ func (c *Client) Dequeue(ctx context.Context) (api.Job, bool, error) {
 		},
 	}
 	if wait > 0 {
-		call.header = http.Header{"Prefer": {fmt.Sprintf("wait=%d", wait/time.Second)}}
+		call.header = preferWait(wait)
 	}
 	got, err := c.exchange(ctx, call)
 	if err != nil {
 		return api.Job{}, false, err
 	}
-	c.learn(got.header, true)
+	c.learn(got.header)
 	if got.status == http.StatusNoContent {
 		return api.Job{}, false, nil
 	}
@@ -53,6 +53,11 @@ func (c *Client) Dequeue(ctx context.Context) (api.Job, bool, error) {
 		return api.Job{}, false, fault.Infrastructuref("dequeue: the frontend sent a job without an id or without its queue: id %d, queue %q", job.ID, job.Queue)
 	}
 	return job, true, nil
+}
+
+// preferWait is the wish to wait that long for an answer, in whole seconds (RFC 7240).
+func preferWait(wait time.Duration) http.Header {
+	return http.Header{"Prefer": {fmt.Sprintf("wait=%d", wait/time.Second)}}
 }
 
 // instancePath is where calls about the executor as a whole go.

@@ -21,11 +21,13 @@ import (
 const (
 	// heartbeatTimeout must stay well below the time after which frontends count leases as lost.
 	heartbeatTimeout = 15 * time.Second
-	metricsTimeout   = 3 * time.Second
+	// heartbeatHold is how long a frontend that can may hold the answer while nothing is to be stopped.
+	heartbeatHold  = 5 * time.Second
+	metricsTimeout = 3 * time.Second
 )
 
 // Heartbeat renews the leases of running jobs, named by their UIDs (api.Job.UID), and tells which of them are still this executor's
-// (known) and which it should stop. Both answers are subsets of uids. An answer that can't be understood is an error and
+// (known) and which it should stop. With frontends that hold heartbeats it may take some seconds longer. Both answers are subsets of uids. An answer that can't be understood is an error and
 // says nothing about any job.
 func (c *Client) Heartbeat(ctx context.Context, uids []string) (known, cancel []string, err error) {
 	running, err := parseUIDs(uids)
@@ -36,18 +38,22 @@ func (c *Client) Heartbeat(ctx context.Context, uids []string) (known, cancel []
 	if err != nil {
 		return nil, nil, fmt.Errorf("heartbeat: %w", err)
 	}
-	got, err := c.exchange(ctx, call{
+	call := call{
 		op: "Heartbeat", red: c.queueCalls, what: "heartbeat",
 		method:  http.MethodPost,
 		path:    c.instancePath("heartbeat"),
 		body:    body,
 		timeout: heartbeatTimeout,
 		limit:   maxHeartbeatBytes,
-	})
+	}
+	if len(running) > 0 && c.HoldsHeartbeats() {
+		call.header = preferWait(heartbeatHold)
+		call.timeout += heartbeatHold
+	}
+	got, err := c.exchange(ctx, call)
 	if err != nil {
 		return nil, nil, err
 	}
-	c.learn(got.header, false)
 	response, err := parseHeartbeat(got)
 	if err == nil {
 		known, err = c.translate(running, response.KnownIDs)
@@ -63,7 +69,7 @@ func (c *Client) Heartbeat(ctx context.Context, uids []string) (known, cancel []
 
 // Ping asks the frontend for a sign of life; the executor is known to it from then on.
 func (c *Client) Ping(ctx context.Context) error {
-	got, err := c.exchange(ctx, call{
+	_, err := c.exchange(ctx, call{
 		what:   "ping",
 		method: http.MethodPost,
 		path:   c.instancePath("heartbeat"),
@@ -72,9 +78,6 @@ func (c *Client) Ping(ctx context.Context) error {
 		timeout: heartbeatTimeout,
 		limit:   maxHeartbeatBytes,
 	})
-	if err == nil {
-		c.learn(got.header, false)
-	}
 	return err
 }
 

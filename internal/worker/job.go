@@ -40,6 +40,7 @@ func (w *Worker) runJob(job api.Job) {
 		return
 	}
 	defer w.running.remove(uid)
+	w.beatNow()
 	if limit := w.limit(job); limit > 0 {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeoutCause(ctx, limit, &DeadlineError{limit})

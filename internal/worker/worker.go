@@ -21,6 +21,9 @@ type Queue interface {
 	// Heartbeat renews the leases of the running jobs, named by their UIDs. Jobs missing in known are no longer this
 	// executor's; those in stop shall be canceled.
 	Heartbeat(ctx context.Context, uids []string) (known, stop []string, err error)
+	// HoldsHeartbeats reports whether a heartbeat that names jobs returns only when there is something to stop, or after about the
+	// heartbeat interval. The next one then follows at once.
+	HoldsHeartbeats() bool
 	// Report tells the end of a job. It retries within its own bound; an error is final.
 	Report(ctx context.Context, job api.Job, report api.Report) error
 }
@@ -69,8 +72,10 @@ type Worker struct {
 	handler Handler
 	config  Config
 
-	running  *running
-	slots    chan struct{}
+	running *running
+	slots   chan struct{}
+	// beat asks for a heartbeat now.
+	beat     chan struct{}
 	drain    chan struct{}
 	draining sync.Once
 	stop     context.Context
@@ -93,6 +98,7 @@ func New(logger log.Logger, queue Queue, handler Handler, config Config) (*Worke
 		config:  config,
 		running: newRunning(),
 		slots:   make(chan struct{}, config.Slots),
+		beat:    make(chan struct{}, 1),
 		drain:   make(chan struct{}),
 		stop:    stop,
 		stopNow: stopNow,

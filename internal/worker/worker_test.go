@@ -29,6 +29,8 @@ type fakeQueue struct {
 	beats      [][]string
 	beatTimes  []time.Time
 	reports    map[string][]api.Report
+	// holds makes heartbeats that name jobs wait for a cancel, for up to 5 s.
+	holds bool
 	// hang makes an empty dequeue wait like a long poll.
 	hang bool
 }
@@ -59,14 +61,29 @@ func (q *fakeQueue) Dequeue(ctx context.Context) (api.Job, bool, error) {
 	return api.Job{}, false, nil
 }
 
-func (q *fakeQueue) Heartbeat(_ context.Context, uids []string) (known, stop []string, err error) {
+func (q *fakeQueue) Heartbeat(ctx context.Context, uids []string) (known, stop []string, err error) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.beats = append(q.beats, uids)
 	q.beatTimes = append(q.beatTimes, time.Now())
 	if q.beatErr != nil {
+		defer q.mu.Unlock()
 		return nil, nil, q.beatErr
 	}
+	hold := q.holds && len(uids) > 0
+	q.mu.Unlock()
+	known, stop = q.answer(uids)
+	for until := time.Now().Add(5 * time.Second); hold && stop == nil && time.Now().Before(until); known, stop = q.answer(uids) {
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return known, stop, nil
+}
+
+func (q *fakeQueue) answer(uids []string) (known, stop []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	for _, uid := range uids {
 		if !q.forgotten[uid] {
 			known = append(known, uid)
@@ -75,14 +92,22 @@ func (q *fakeQueue) Heartbeat(_ context.Context, uids []string) (known, stop []s
 			stop = append(stop, uid)
 		}
 	}
-	return known, stop, nil
+	return known, stop
 }
+
+func (q *fakeQueue) HoldsHeartbeats() bool { return q.holds }
 
 func (q *fakeQueue) Report(_ context.Context, job api.Job, report api.Report) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.reports[job.UID()] = append(q.reports[job.UID()], report)
 	return nil
+}
+
+func (q *fakeQueue) reported(uid string) []api.Report {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.reports[uid]
 }
 
 func (q *fakeQueue) set(change func()) {
@@ -485,4 +510,38 @@ func TestNewRefusesNoSlots(t *testing.T) {
 	t.Parallel()
 	_, err := New(logtest.Scoped(t), newFakeQueue(), handlerFunc(untilDone), Config{})
 	require.EqualError(t, err, "worker slots: want at least 1, got 0")
+}
+
+func TestHeldHeartbeatsStopAJobAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := newFakeQueue(api.Job{ID: 1}, api.Job{ID: 2})
+		queue.holds = true
+		_, ended := start(t, queue, untilDone, Config{Slots: 1, TotalJobs: 2})
+		for _, uid := range []string{"1", "2"} {
+			// The second job begins while the heartbeat that names only the first is held.
+			time.Sleep(700 * time.Millisecond)
+			began := time.Now()
+			queue.set(func() { queue.stopped[uid] = true })
+			for queue.reported(uid) == nil {
+				time.Sleep(time.Millisecond)
+			}
+			require.Less(t, time.Since(began), 100*time.Millisecond, "job %s", uid)
+		}
+		<-ended
+	})
+}
+
+func TestHeldHeartbeatsFollowEachOtherAtTheInterval(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := newFakeQueue(api.Job{ID: 1})
+		queue.holds = true
+		release := make(chan struct{})
+		_, ended := start(t, queue, func(context.Context, api.Job) error { <-release; return nil }, Config{TotalJobs: 1})
+		time.Sleep(time.Minute)
+		close(release)
+		<-ended
+		require.InDelta(t, 12, len(queue.beatsSoFar()), 2, "one every five seconds")
+	})
 }

@@ -94,7 +94,7 @@ func TestDequeueWaits(t *testing.T) {
 				require.Equal(t, 204, got.Code)
 				require.Equal(t, test.want, time.Since(started))
 				require.Equal(t, test.applied, got.Header().Get("Preference-Applied"))
-				require.Equal(t, test.applied != "", got.Header().Get("Executor-Extensions") == "attempts, timeouts, long-poll")
+				require.Equal(t, test.applied != "", got.Header().Get("Executor-Extensions") == Extensions)
 			})
 		})
 	}

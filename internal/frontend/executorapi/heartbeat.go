@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/sourcegraph/log"
 
 	"github.com/open-executor/executor/internal/api"
+	"github.com/open-executor/executor/internal/frontend/notify"
 	"github.com/open-executor/executor/internal/store"
 )
 
@@ -76,11 +78,11 @@ func (h *Handler) heartbeat(w http.ResponseWriter, r *http.Request, payload api.
 		h.fail(w, r, errNoExecutorName)
 		return
 	}
-	ctx, cancel := storeContext(r)
-	defer cancel()
 	metrics := payload.PrometheusMetrics
 	payload.PrometheusMetrics = ""
+	ctx, cancel := storeContext(r)
 	err := h.store.Seen(ctx, store.Executor{Name: payload.ExecutorName, Queues: queues, Telemetry: payload.Telemetry})
+	cancel()
 	if err != nil {
 		// The leases matter more than the list of executors.
 		h.logger.Error("recording an executor failed", log.String("executor", payload.ExecutorName), log.Error(err))
@@ -94,7 +96,7 @@ func (h *Handler) heartbeat(w http.ResponseWriter, r *http.Request, payload api.
 		for i, c := range claimed {
 			ids[i] = c.id
 		}
-		known, stop, err := h.store.Renew(ctx, payload.ExecutorName, ids)
+		known, stop, err := h.renew(r, payload.ExecutorName, ids)
 		if err != nil {
 			h.fail(w, r, err)
 			return
@@ -102,6 +104,35 @@ func (h *Handler) heartbeat(w http.ResponseWriter, r *http.Request, payload api.
 		response.KnownIDs, response.CancelIDs = named(claimed, known), named(claimed, stop)
 	}
 	answerJSON(w, http.StatusOK, response)
+}
+
+// maxHold bounds how long the answer to a heartbeat is held; it must stay far below the lease time.
+const maxHold = 10 * time.Second
+
+// renew renews the leases. As long as all is well it holds the answer for the time that the executor prefers to wait, so that a cancel
+// reaches it at once instead of with the next heartbeat.
+func (h *Handler) renew(r *http.Request, executor string, ids []int64) (known, stop []int64, err error) {
+	wait, _ := preferredWait(r.Header)
+	patience := time.NewTimer(min(wait, maxHold))
+	defer patience.Stop()
+	for {
+		canceled := h.hub.Wait(notify.Executor(executor))
+		ctx, cancel := storeContext(r)
+		known, stop, err = h.store.Renew(ctx, executor, ids)
+		cancel()
+		if err != nil || wait == 0 || len(stop) > 0 || len(known) < len(ids) {
+			return known, stop, err
+		}
+		select {
+		case <-canceled:
+		case <-patience.C:
+			return known, stop, nil
+		case <-r.Context().Done():
+			return known, stop, nil
+		case <-h.stopping:
+			return known, stop, nil
+		}
+	}
 }
 
 // named lists those of the claims whose ids are among ids, in the executor's order.

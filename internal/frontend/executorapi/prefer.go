@@ -8,8 +8,8 @@ import (
 )
 
 // Extensions are the additions that this frontend announces to executors that ask for one of them (docs/protocol.md): job members
-// "attempt" and "timeoutMs", and dequeues that wait.
-const Extensions = "attempts, timeouts, long-poll"
+// "attempt" and "timeoutMs", dequeues that wait for a job, and heartbeats that wait for a cancel.
+const Extensions = "attempts, timeouts, long-poll, heartbeat-wait"
 
 // preferredWait reads the wait preference of RFC 7240, in whole seconds; the first one counts. Others are ignored, and so is one that
 // makes no sense.

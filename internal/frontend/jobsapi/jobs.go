@@ -108,6 +108,9 @@ func (h *Handler) cancel(w *answer, r *http.Request) error {
 		return h.fromStore(r, id, err)
 	}
 	h.hub.Wake(notify.Job(id))
+	if !job.State.Final() {
+		h.hub.Wake(notify.Executor(job.Executor))
+	}
 	return w.json(http.StatusOK, shown(job, true))
 }
 

@@ -25,14 +25,26 @@ func (h *Handler) stream(w *answer, r *http.Request, id int64, at position) erro
 		err = h.follow(ctx, &f)
 	}
 	switch {
-	case context.Cause(ctx) == errStopping:
-		// Without an end event: readers come back, to the next frontend.
-		_ = f.out.comment(errStopping.Error())
+	case err != nil && context.Cause(ctx) == errStopping:
+		leave(r.Context(), &f)
 	case err != nil && !errors.Is(err, errClientGone) && r.Context().Err() == nil:
 		h.logger.Error("following a log failed", log.Int64("jobID", id), log.Error(err))
 		_ = f.out.comment("internal error; the frontend's log says more")
 	}
 	return nil
+}
+
+// lastLook bounds what a reader is still told when the frontend stops.
+const lastLook = 3 * time.Second
+
+// leave tells what came just before the frontend stops; a job's end may be the reason for it. Without an end event, readers come back,
+// to the next frontend.
+func leave(ctx context.Context, f *follower) {
+	ctx, cancel := context.WithTimeout(ctx, lastLook)
+	defer cancel()
+	if over, err := f.catchUp(ctx); !over && !errors.Is(err, errClientGone) {
+		_ = f.out.comment(errStopping.Error())
+	}
 }
 
 func (h *Handler) follow(ctx context.Context, f *follower) error {

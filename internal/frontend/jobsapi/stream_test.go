@@ -214,6 +214,25 @@ func TestEndStreams(t *testing.T) {
 	}
 }
 
+// TestEndStreamsAfterTheEndOfAJob: a frontend that stops as soon as its job is over, as standalone's does, still tells of the end.
+func TestEndStreamsAfterTheEndOfAJob(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		f := jobsapitest.Start(t, jobsapitest.Options{})
+		f.Submit(jobsapitest.Spec("default"))
+		run := f.Lease("default")
+		s := open(t, f, logs, "")
+		s.must(jobs.EventState)
+		s.must(jobs.EventAttempt)
+		run.Finish(store.Complete, "")
+		f.Handler.EndStreams()
+		s.must(jobs.EventEnd)
+		_, ok := s.next()
+		require.False(t, ok)
+		s.close()
+	}
+}
+
 // TestSlowReaderIsCutOff: a reader that takes nothing in doesn't hold its request for ever.
 func TestSlowReaderIsCutOff(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,9 @@ func Queue(name string) string { return "queue/" + name }
 // Job is the key of everything that changes about a job: state, attempts, log.
 func Job(id int64) string { return "job/" + strconv.FormatInt(id, 10) }
 
+// Executor is the key of cancels of an executor's jobs.
+func Executor(name string) string { return "executor/" + name }
+
 // Wait returns a channel that is closed at the next Wake of the key. Take it before looking at the store: a change between the
 // look and the wait is then not missed. One key has one channel at a time, so giving up needs no call.
 func (h *Hub) Wait(key string) <-chan struct{} {
