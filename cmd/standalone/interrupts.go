@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"sync"
 
@@ -51,4 +53,16 @@ func (i *interrupts) first() {
 		log.Scoped("standalone").Error("canceling the job failed", log.Error(err))
 		i.stop(errInterrupted)
 	}
+}
+
+// announced tells people what each signal does; the log does so at a level that they don't see by default.
+func announced(stderr io.Writer, steps []lifecycle.Step) []lifecycle.Step {
+	for i := range steps {
+		does, run := steps[i].Does, steps[i].Run
+		steps[i].Run = func() {
+			fmt.Fprintf(stderr, "standalone: %s\n", does)
+			run()
+		}
+	}
+	return steps
 }

@@ -51,7 +51,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Version:      version.Version(),
 		Writer:       stdout,
 		ErrWriter:    stderr,
-		Commands:     []*cli.Command{runCommand(stdout, stderr), serveCommand(stdout)},
+		Commands:     []*cli.Command{runCommand(stdout, stderr), serveCommand(stdout, stderr)},
 		OnUsageError: usage,
 		Action:       noCommand,
 		// Errors are printed, and turned into the exit code, by exitCode.

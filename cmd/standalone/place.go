@@ -48,7 +48,7 @@ func placeForJob(ctx context.Context, wanted executorconfig.Runtime, engine engi
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
 	}
-	fmt.Fprintf(stderr, "No container can run here: %s.\n", err)
+	fmt.Fprintf(stderr, "No container can run here: %s\n", err)
 	fmt.Fprintln(stderr, "The steps now run on this host, WITHOUT ISOLATION and without their images. (--runtime docker refuses instead.)")
 	return executorconfig.RuntimeShell, nil
 }
@@ -76,7 +76,7 @@ func dockerServes(ctx context.Context, engine engine, images []string) error {
 		err := engine.Ensure(pull, image)
 		cancel()
 		if err != nil {
-			return fmt.Errorf("image %s is not here and can't be pulled: %w", image, err)
+			return err
 		}
 	}
 	return nil

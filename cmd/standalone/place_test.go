@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,7 +24,7 @@ func (e fakeEngine) Available(context.Context) error { return e.down }
 
 func (e fakeEngine) Ensure(_ context.Context, image string) error {
 	if !e.images[image] {
-		return errors.New("no such host")
+		return fmt.Errorf("image %s could not be pulled: no such host", image)
 	}
 	return nil
 }
@@ -43,10 +44,10 @@ func TestPlaceForJob(t *testing.T) {
 	}{
 		"auto with all images":      {wanted: "auto", engine: whole, want: "docker"},
 		"auto without engine":       {wanted: "auto", engine: down, want: "shell", says: "no Docker engine answers: connection refused"},
-		"auto without registry":     {wanted: "auto", engine: noRegistry, want: "shell", says: "image b is not here and can't be pulled: no such host"},
+		"auto without registry":     {wanted: "auto", engine: noRegistry, want: "shell", says: "image b could not be pulled: no such host"},
 		"docker with all images":    {wanted: "docker", engine: whole, want: "docker"},
 		"docker without engine":     {wanted: "docker", engine: down, err: "no Docker engine answers: connection refused"},
-		"docker without registry":   {wanted: "docker", engine: noRegistry, err: "image b is not here and can't be pulled: no such host"},
+		"docker without registry":   {wanted: "docker", engine: noRegistry, err: "image b could not be pulled: no such host"},
 		"shell whatever the engine": {wanted: "shell", engine: down, want: "shell"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -101,11 +102,12 @@ func TestUsageErrors(t *testing.T) {
 		"missing file":    {"run", "nowhere.yaml"},
 		"unknown flag":    {"run", "--bogus", "a"},
 		"bad repo":        {"run", "--repo", "name", "../../examples/hello.yaml"},
+		"missing repo":    {"run", "--repo", "name=/nonexistent", "../../examples/hello.yaml"},
 		"bad runtime":     {"run", "--runtime", "vm", "../../examples/hello.yaml"},
 		"serve with args": {"serve", "a"},
 	} {
+		// One after the other: all apps share the help flag, which is a global of the library.
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			var stdout, stderr bytes.Buffer
 			err := newApp(&stdout, &stderr).RunContext(t.Context(), append([]string{"standalone"}, args...))
 			require.Equal(t, exitUsage, exitCode(err, &stderr))

@@ -56,20 +56,19 @@ func runJobFile(ctx context.Context, file string, repos []string, runtimeName st
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	interrupts := newInterrupts(stop)
-	release := lifecycle.OnSignals(log.Scoped("standalone"), interrupts.steps())
+	release := lifecycle.OnSignals(log.Scoped("standalone"), announced(stderr, interrupts.steps()))
 	defer release()
 
 	place, err := placeForJob(ctx, wanted, docker.NewEngine(&command.Runner{}), spec, stderr)
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "standalone-*")
+	scratch, err := newScratch(os.TempDir())
 	if err != nil {
 		return fmt.Errorf("making a place for the job's store: %w", err)
 	}
-	defer os.RemoveAll(dir)
 	both, err := start(ctx, map[string]string{
-		"FRONTEND_DATA_DIR":     dir,
+		"FRONTEND_DATA_DIR":     scratch.dir,
 		"FRONTEND_LISTEN_ADDR":  "127.0.0.1:0",
 		"FRONTEND_DATABASE_URL": "sqlite:",
 		"FRONTEND_API_TOKEN":    "",
@@ -82,10 +81,10 @@ func runJobFile(ctx context.Context, file string, repos []string, runtimeName st
 		}
 	}, place, spec.Queue)
 	if err != nil {
-		return err
+		return errors.Join(err, scratch.remove())
 	}
 	result := both.runOne(ctx, spec, interrupts, stdout)
-	return errors.Join(result, both.stop())
+	return errors.Join(result, both.stop(), scratch.remove())
 }
 
 func readJobFile(file string) (jobs.Spec, error) {
@@ -107,6 +106,9 @@ func parseRepos(pairs []string) (map[string]string, error) {
 		absolute, err := filepath.Abs(path)
 		if err != nil {
 			return nil, fmt.Errorf("--repo %q: %w", pair, err)
+		}
+		if info, err := os.Stat(absolute); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("--repo %q: there is no directory %s", pair, absolute)
 		}
 		repositories[name] = absolute
 	}
@@ -130,8 +132,15 @@ func (h *halves) runOne(ctx context.Context, spec jobs.Spec, interrupts *interru
 		}
 	}()
 	job, err := client.Submit(ctx, spec)
-	if err != nil {
+	var refused *apiclient.Error
+	if errors.As(err, &refused) && refused.Status/100 == 4 {
+		if refused.Answer.Field == "repository" {
+			err = fmt.Errorf("%w (--repo %s=PATH serves one to the job)", err, spec.Repository.Name)
+		}
 		return usageError{err}
+	}
+	if err != nil {
+		return err
 	}
 	interrupts.cancelJob(func() error {
 		_, err := client.Cancel(ctx, job.ID)

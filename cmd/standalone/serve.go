@@ -18,7 +18,7 @@ import (
 	"github.com/open-executor/executor/internal/runtime/docker"
 )
 
-func serveCommand(stdout io.Writer) *cli.Command {
+func serveCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name:  "serve",
 		Usage: "serves a frontend and an executor until SIGINT or SIGTERM",
@@ -33,12 +33,12 @@ func serveCommand(stdout io.Writer) *cli.Command {
 			if c.NArg() > 0 {
 				return usageError{fmt.Errorf("serve takes no arguments, got %q", c.Args().Slice())}
 			}
-			return serve(c.Context, c.String("data-dir"), c.StringSlice("queue"), c.String("runtime"), stdout)
+			return serve(c.Context, c.String("data-dir"), c.StringSlice("queue"), c.String("runtime"), stdout, stderr)
 		},
 	}
 }
 
-func serve(ctx context.Context, dataDir string, queues []string, runtimeName string, stdout io.Writer) error {
+func serve(ctx context.Context, dataDir string, queues []string, runtimeName string, stdout, stderr io.Writer) error {
 	wanted, err := runtimeFlag(runtimeName)
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func serve(ctx context.Context, dataDir string, queues []string, runtimeName str
 		return err
 	}
 	ended := make(chan struct{})
-	release := lifecycle.OnSignals(log.Scoped("standalone"), lifecycle.DrainThenStop(both.executor.Drain, both.executor.Stop))
+	release := lifecycle.OnSignals(log.Scoped("standalone"), announced(stderr, lifecycle.DrainThenStop(both.executor.Drain, both.executor.Stop)))
 	defer release()
 	fmt.Fprintf(stdout, "listening on http://%s\n", reachable(both.frontend.Address()))
 	if settings.APIToken.Reveal() == "" {
