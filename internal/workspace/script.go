@@ -11,6 +11,9 @@ import (
 
 // preamble begins each script (spec section 4.2.2): it goes on under bash when there is one, else under the sh that runs it, with
 // exit-on-error off and tracing on. The word skip-check tells the second round from the first.
+//
+// The trap is ours: without it a shell dies of SIGTERM at once, and in a container its children with it. With it the shell waits
+// for the command that runs, which has the whole grace period to give back a lock or a cloud machine. A step may set its own.
 const preamble = `
 if [ -z "${1-}" ]; then
   if command -p -v bash >/dev/null 2>&1; then
@@ -21,6 +24,7 @@ if [ -z "${1-}" ]; then
     exec /bin/bash "$0" skip-check
   fi
 fi
+trap 'exit 143' TERM
 set +e
 set -x
 `

@@ -1,11 +1,13 @@
 package workspace
 
 import (
+	"bufio"
 	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode/utf8"
 
@@ -146,5 +148,33 @@ func TestScriptStartsOverOnce(t *testing.T) {
 	for shell, words := range shells(t) {
 		got := runScript(t, words, withBashElsewhere(t, content))
 		require.Equal(t, ran{stdout: "skip-check 1\n", stderr: "+ echo skip-check 1\n"}, got, shell)
+	}
+}
+
+// A command that is stopped has time to tidy up: the shell around it waits instead of dying first.
+func TestScriptWaitsForItsCommandOnSIGTERM(t *testing.T) {
+	t.Parallel()
+	const tidy = `sh -c 'trap "echo released; exit 0" TERM; echo up; while :; do sleep 0.05; done'`
+	for shell, words := range shells(t) {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "step.sh")
+			require.NoError(t, os.WriteFile(path, []byte(script(api.DockerStep{Commands: []string{tidy, "echo not reached"}})), 0o755))
+			cmd := exec.Command(words[0], append(words[1:], path)...)
+			cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			stdout, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			lines := bufio.NewScanner(stdout)
+			require.True(t, lines.Scan())
+			require.Equal(t, "up", lines.Text())
+			require.NoError(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM))
+			require.True(t, lines.Scan())
+			require.Equal(t, "released", lines.Text())
+			require.False(t, lines.Scan(), "the next command does not start")
+			require.Error(t, cmd.Wait())
+			require.Equal(t, 128+int(syscall.SIGTERM), cmd.ProcessState.ExitCode())
+		})
 	}
 }
