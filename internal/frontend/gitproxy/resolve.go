@@ -26,6 +26,9 @@ func (s *Server) Resolve(ctx context.Context, repository, ref string) (commit st
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	target, ok := s.registry.find(repository)
+	if _, named := s.registry.named[repository]; !ok && named {
+		return "", fault.Operatorf("repository %q: the place that the frontend's configuration gives for it holds no git repository", repository)
+	}
 	if !ok {
 		return "", fault.Userf("repository %q is not known to this frontend%s", repository, hint(near(repository, s.registry.names())))
 	}

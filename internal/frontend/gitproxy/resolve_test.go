@@ -17,6 +17,7 @@ func TestResolve(t *testing.T) {
 	dir := newDir(t)
 	server, _ := newServer(t, Config{Dir: dir, Repositories: map[string]Repository{
 		"remote": {URL: upstream(t, dir) + "/team/bare", Username: "bot", Password: "p:ss"},
+		"gone":   {Path: filepath.Join(dir, "gone")},
 		"locked": {URL: upstream(t, dir) + "/team/bare", Username: "bot", Password: "wrong-password"},
 	}})
 	commit := func(revision string) string { return git(t, "-C", filepath.Join(dir, "plain"), "rev-parse", revision) }
@@ -58,6 +59,10 @@ func TestResolve(t *testing.T) {
 	require.Equal(t, fault.Infrastructure, fault.ClassOf(err))
 	require.ErrorContains(t, err, `repository "locked": asking the remote for "main"`)
 	require.NotContains(t, err.Error(), "wrong-password")
+
+	_, err = server.Resolve(t.Context(), "gone", "main")
+	require.Equal(t, fault.Operator, fault.ClassOf(err))
+	require.ErrorContains(t, err, `repository "gone": the place that the frontend's configuration gives for it holds no git repository`)
 
 	for _, test := range []struct{ repository, ref, want string }{
 		{"plane", "main", `repository "plane" is not known to this frontend; did you mean "plain"?`},
