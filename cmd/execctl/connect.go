@@ -12,6 +12,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/open-executor/executor/internal/apiclient"
+	"github.com/open-executor/executor/internal/config"
+	"github.com/open-executor/executor/internal/config/frontendconfig"
 )
 
 // connect makes the client that the flags and the environment ask for.
@@ -59,7 +61,7 @@ func (w world) token(c *cli.Context, base string) (string, error) {
 		// This machine's token is nobody else's business.
 		return "", errors.New("no token for the frontend at " + base + ": " + advice)
 	}
-	dir, err := w.dataDir()
+	dir, err := frontendconfig.DataDir(w.env, config.Host{UID: w.uid})
 	if err != nil {
 		return "", fmt.Errorf("no token: %s; %s", err, advice)
 	}
@@ -90,21 +92,4 @@ func local(base string) bool {
 	}
 	ip := net.ParseIP(parsed.Hostname())
 	return parsed.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// dataDir is where a frontend of this user keeps its data (FRONTEND_DATA_DIR and its default).
-func (w world) dataDir() (string, error) {
-	if dir, _ := w.env("FRONTEND_DATA_DIR"); dir != "" {
-		return dir, nil
-	}
-	if w.uid == 0 {
-		return "/var/lib/open-executor", nil
-	}
-	if home, _ := w.env("XDG_DATA_HOME"); filepath.IsAbs(home) {
-		return filepath.Join(home, "open-executor"), nil
-	}
-	if home, _ := w.env("HOME"); filepath.IsAbs(home) {
-		return filepath.Join(home, ".local", "share", "open-executor"), nil
-	}
-	return "", errors.New("there is no home directory to look for one in")
 }

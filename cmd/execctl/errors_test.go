@@ -102,12 +102,6 @@ func TestToken(t *testing.T) {
 			require.NotContains(t, got, jobsapitest.Token)
 		})
 	}
-	root := newShell(t)
-	w, _, _ := root.world("")
-	w.uid = 0
-	at, err := w.dataDir()
-	require.NoError(t, err)
-	require.Equal(t, "/var/lib/open-executor", at)
 }
 
 func TestCompletion(t *testing.T) {

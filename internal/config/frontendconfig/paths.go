@@ -6,7 +6,18 @@ import (
 	"strings"
 
 	"github.com/open-executor/executor/internal/config"
+	"github.com/open-executor/executor/internal/fault"
 )
+
+// DataDir is where a frontend with this environment keeps its data (FRONTEND_DATA_DIR and its default), for programs beside it.
+func DataDir(env config.Lookup, host config.Host) (string, error) {
+	given, _ := env("FRONTEND_DATA_DIR")
+	dir, err := dataDir(given, env, host)
+	if err != nil {
+		return "", fault.Operatorf("FRONTEND_DATA_DIR: %w", err)
+	}
+	return dir, nil
+}
 
 // dataDir makes the directory absolute, or finds the default one: /var/lib for root, the XDG data home for others.
 func dataDir(given string, env config.Lookup, host config.Host) (string, error) {
