@@ -129,13 +129,14 @@ func testInterrupts(t *testing.T, at place) {
 	})
 	t.Run("twice", func(t *testing.T) {
 		t.Parallel()
-		run := startExample(t, at, t.TempDir())
+		stubborn := jobFile(t, `steps: [{image: "`+at.image+`", run: "trap '' TERM; echo Waiting for a cancel.; while true; do sleep 1000; done"}]`)
+		run := startRun(t, at, t.TempDir(), stubborn, "EXECUTOR_STOP_GRACE_PERIOD=2s")
 		run.Signal(syscall.SIGINT)
 		run.AwaitOutput("standalone: canceling the job")
 		again := time.Now()
 		run.Signal(syscall.SIGINT)
 		run.requireGone(t)
-		require.Less(t, time.Since(again), promise)
+		require.Less(t, time.Since(again), 2*time.Second+promise)
 		require.Contains(t, run.Output(), "standalone: ending the job")
 	})
 }
@@ -170,8 +171,14 @@ type exampleRun struct {
 
 func startExample(t *testing.T, at place, tempDir string) exampleRun {
 	t.Helper()
+	return startRun(t, at, tempDir, example(t, "cancel.yaml", at.image))
+}
+
+// startRun starts a job that says that it waits for a cancel.
+func startRun(t *testing.T, at place, tempDir, file string, env ...string) exampleRun {
+	t.Helper()
 	run := exampleRun{at: at, tempDir: tempDir}
-	run.Process = harness.StartProcess(t, []string{"TMPDIR=" + tempDir}, "standalone", "run", "--runtime", at.runtime, example(t, "cancel.yaml", at.image))
+	run.Process = harness.StartProcess(t, append(env, "TMPDIR="+tempDir), "standalone", "run", "--runtime", at.runtime, file)
 	run.agent = run.AwaitOutput("attempt 1 on ")
 	run.AwaitOutput("\nWaiting for a cancel.")
 	return run

@@ -7,6 +7,9 @@ import (
 	"github.com/sourcegraph/log"
 )
 
+// stoppingBeats is how many heartbeats fit into an interval while a job is being stopped that a frontend would hold heartbeats for.
+const stoppingBeats = 10
+
 // heartbeats renew leases from start to stop, also while no job runs: the frontend sees a living executor.
 type heartbeats struct {
 	cancel context.CancelFunc
@@ -94,7 +97,13 @@ func (w *Worker) heartbeat(ctx context.Context) (pause time.Duration) {
 	for _, uid := range stopped {
 		w.logger.Info("job canceled by the frontend", log.String("job", uid))
 	}
-	if held && time.Since(began) >= w.config.HeartbeatInterval/2 {
+	switch {
+	case !held:
+		return w.config.HeartbeatInterval
+	case len(stop) > 0:
+		// Answered at once until the jobs to stop are gone: the next one to be stopped must not wait for a whole interval.
+		return w.config.HeartbeatInterval / stoppingBeats
+	case time.Since(began) >= w.config.HeartbeatInterval/2:
 		// It was held: all the pause that is needed has passed.
 		return 0
 	}

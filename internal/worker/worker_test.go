@@ -532,6 +532,31 @@ func TestHeldHeartbeatsStopAJobAtOnce(t *testing.T) {
 	})
 }
 
+func TestAJobIsStoppedSoonWhileAnotherIsSlowToStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := newFakeQueue(api.Job{ID: 1}, api.Job{ID: 2})
+		queue.holds = true
+		_, ended := start(t, queue, func(ctx context.Context, job api.Job) error {
+			<-ctx.Done()
+			if job.ID == 1 {
+				time.Sleep(8 * time.Second) // its grace period
+			}
+			return context.Cause(ctx)
+		}, Config{Slots: 2, TotalJobs: 2})
+		time.Sleep(time.Second)
+		queue.set(func() { queue.stopped["1"] = true })
+		time.Sleep(time.Second)
+		began := time.Now()
+		queue.set(func() { queue.stopped["2"] = true })
+		for queue.reported("2") == nil {
+			time.Sleep(time.Millisecond)
+		}
+		require.Less(t, time.Since(began), 600*time.Millisecond)
+		<-ended
+	})
+}
+
 func TestHeldHeartbeatsFollowEachOtherAtTheInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
