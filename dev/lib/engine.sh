@@ -13,7 +13,8 @@ engine_need() {
   engine_answers && return
   say 'no Docker engine answers: starting one for this run'
   local log=${TMPDIR:-/tmp}/dockerd-for-checks.log
-  as_root dockerd >"$log" 2>&1 &
+  # No function here: its process id would be that of a shell around the engine.
+  "${root[@]}" dockerd >"$log" 2>&1 &
   engine_pid=$!
   local waited
   for ((waited = 0; waited < 120; waited++)); do

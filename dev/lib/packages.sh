@@ -3,16 +3,17 @@
 
 apt_fresh=false
 
-# as_root COMMAND…: runs it as root, by sudo when necessary.
+# What stands before a command that needs root; empty for root itself.
+root=()
+((EUID == 0)) || root=(sudo)
+
+# as_root COMMAND…: runs it as root.
 as_root() {
-  if ((EUID == 0)); then
-    "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
-  else
+  if ((EUID != 0)) && ! command -v sudo >/dev/null; then
     printf 'this needs root, and there is no sudo: %s\n' "$*" >&2
     return 1
   fi
+  "${root[@]}" "$@"
 }
 
 # need PROGRAM PACKAGE…: installs the packages unless the program is there.
