@@ -65,10 +65,18 @@ func (e *Engine) Ensure(ctx context.Context, image string) error {
 // cpus is the number of CPUs of the engine's machine.
 func (e *Engine) cpus(ctx context.Context) (int, error) {
 	out, err := e.call(ctx, e.limits.query, "info", "--format", "{{.NCPU}}")
-	if err != nil {
-		return 0, err
+	cpus, parseErr := strconv.Atoi(strings.TrimSpace(out))
+	if err == nil && parseErr == nil && cpus > 0 {
+		return cpus, nil
 	}
-	return strconv.Atoi(strings.TrimSpace(out))
+	// Without an engine some clients fail over their template, and others answer 0; the question for its version says why.
+	if down := e.Available(ctx); down != nil {
+		return 0, down
+	}
+	if err == nil {
+		err = fmt.Errorf("docker info: the engine's machine has %q CPUs", strings.TrimSpace(out))
+	}
+	return 0, err
 }
 
 // terminate sends SIGTERM to a container; it fails when the container doesn't run.
