@@ -64,9 +64,14 @@ func TestReferenceFrontendGoesAwayDuringAJob(t *testing.T) {
 	relay := harness.NewRelay(t, frontend.URL(), "", nil)
 	relay.Open()
 	executor := startAt(t, relay.URL)
-	hold := newLatch(t)
-	id := frontend.Enqueue(step("echo before", hold.wait, "echo after"))
+	first, hold := newLatch(t), newLatch(t)
+	id := frontend.Enqueue(step("echo before", first.wait, "echo between", hold.wait, "echo after"))
 	awaitStep(t, frontend)
+	first.open(t)
+	// An update shows that the executor has got the answer to the entry's addition, which it would repeat otherwise.
+	harness.Eventually(t, harness.Patience, "the step's entry is updated", func() bool {
+		return stepOutput(frontend.Entries(id)) == "before between"
+	})
 	relay.Close()
 	executor.AwaitOutput("heartbeat failed")
 	hold.open(t)
@@ -74,7 +79,7 @@ func TestReferenceFrontendGoesAwayDuringAJob(t *testing.T) {
 	relay.Open()
 	require.Equal(t, complete, result(t, frontend, id))
 	entries := frontend.Entries(id)
-	require.Equal(t, "before after", stepOutput(entries))
+	require.Equal(t, "before between after", stepOutput(entries))
 	require.Equal(t, "teardown.fs", entries[len(entries)-1].Key)
 	require.Equal(t, complete, result(t, frontend, frontend.Enqueue(step("true"))), "and it takes the next job")
 }
