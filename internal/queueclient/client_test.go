@@ -255,6 +255,22 @@ func TestHeartbeatsAskToBeHeldOnlyWhereThatIsKnown(t *testing.T) {
 	require.Empty(t, prefer("heartbeat-wait"), "without jobs there is nothing to cancel")
 }
 
+func TestAdditionsCanBeRecognisedWhereThatIsKnown(t *testing.T) {
+	t.Parallel()
+	frontend, client := frontendClient(t, func(config *Config) { config.Wait = time.Second })
+	key := func(extension string) []string {
+		frontend.Advertise(extension)
+		frontend.Enqueue(api.Job{})
+		job := take(t, client)
+		_, err := client.ForJob(job).AddEntry(t.Context(), api.ExecutionLogEntry{Key: "step.docker.a", StartTime: time.Unix(1, 2)})
+		require.NoError(t, err)
+		requests := frontend.Requests()
+		return requests[len(requests)-1].Header["Idempotency-Key"]
+	}
+	require.Empty(t, key("attempts"))
+	require.Equal(t, []string{"step.docker.a@1000000002"}, key("idempotent-log"))
+}
+
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()

@@ -3,6 +3,7 @@ package queueclient
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -22,13 +23,19 @@ type JobClient struct {
 // ForJob returns the client of one job. It uses the job's token, and the shared one only when the job has none.
 func (c *Client) ForJob(job api.Job) *JobClient { return &JobClient{c, &job} }
 
+// extensionIdempotentLog names the ability to recognise an addition that is repeated (docs/protocol.md).
+const extensionIdempotentLog = "idempotent-log"
+
 // AddEntry appends an entry to the job's log and returns its id. It is not repeated here: the frontend may have stored an entry
-// whose id didn't arrive.
+// whose id didn't arrive. One with our extension recognises the repetition by key and start time, others store the entry again.
 func (j *JobClient) AddEntry(ctx context.Context, entry api.ExecutionLogEntry) (int, error) {
 	call := j.client.jobCall("AddExecutionLogEntry", j.job, "addExecutionLogEntry", api.AddExecutionLogEntryRequest{
 		JobOperation: j.client.operation(j.job), ExecutionLogEntry: entry,
 	})
 	call.timeout = entryTimeout
+	if j.client.Extensions().Has(extensionIdempotentLog) {
+		call.header = http.Header{"Idempotency-Key": {fmt.Sprintf("%s@%d", entry.Key, entry.StartTime.UnixNano())}}
+	}
 	got, err := j.client.exchange(ctx, call)
 	if err != nil {
 		return 0, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/open-executor/executor/internal/api"
 	"github.com/open-executor/executor/internal/api/jobs"
@@ -155,6 +156,21 @@ func (m *memory) AddEntry(_ context.Context, holder store.Holder, entry api.Exec
 	}
 	job.entries = append(job.entries, entry)
 	return len(job.entries), nil
+}
+
+func (m *memory) Entries(_ context.Context, jobID int64, _ int) ([]jobs.Entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	job := m.find(jobID)
+	if job == nil {
+		return nil, store.ErrNotFound
+	}
+	var entries []jobs.Entry
+	for i, entry := range job.entries {
+		// As stores do, it keeps microseconds only.
+		entries = append(entries, jobs.Entry{ID: i + 1, Key: entry.Key, StartedAt: entry.StartTime.Truncate(time.Microsecond)})
+	}
+	return entries, m.broken
 }
 
 func (m *memory) UpdateEntry(_ context.Context, holder store.Holder, id int, entry api.ExecutionLogEntry) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/sourcegraph/log"
 
 	"github.com/open-executor/executor/internal/api"
+	"github.com/open-executor/executor/internal/api/jobs"
 	"github.com/open-executor/executor/internal/frontend/dispatch"
 	"github.com/open-executor/executor/internal/frontend/notify"
 	"github.com/open-executor/executor/internal/store"
@@ -33,6 +34,7 @@ type Leases interface {
 type Logs interface {
 	AddEntry(ctx context.Context, holder store.Holder, entry api.ExecutionLogEntry) (int, error)
 	UpdateEntry(ctx context.Context, holder store.Holder, id int, entry api.ExecutionLogEntry) error
+	Entries(ctx context.Context, jobID int64, attempt int) ([]jobs.Entry, error)
 }
 
 // Executors is what it asks about executors; see store.Executors.

@@ -1,8 +1,11 @@
 package executorapi
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/sourcegraph/log"
 
@@ -63,13 +66,33 @@ func (h *Handler) addEntry(w http.ResponseWriter, r *http.Request, c caller, que
 	}
 	ctx, cancel := storeContext(r)
 	defer cancel()
-	id, err := h.store.AddEntry(ctx, holder, payload.ExecutionLogEntry)
+	add := h.store.AddEntry
+	if r.Header.Get("Idempotency-Key") != "" {
+		add = h.addOnce
+	}
+	id, err := add(ctx, holder, payload.ExecutionLogEntry)
 	if err != nil {
 		h.failLog(w, r, err)
 		return
 	}
 	h.hub.Wake(notify.Job(holder.JobID))
 	answerJSON(w, http.StatusOK, id)
+}
+
+// addOnce adds an entry unless the attempt's log has it already, because the executor did not get the answer to an earlier request:
+// then that entry is brought up to date. Executors that ask for it give every entry a start time of its own.
+func (h *Handler) addOnce(ctx context.Context, holder store.Holder, entry api.ExecutionLogEntry) (int, error) {
+	entries, err := h.store.Entries(ctx, holder.JobID, holder.Attempt)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return 0, err
+	}
+	for _, known := range slices.Backward(entries) {
+		// Stores may keep less than nanoseconds.
+		if known.Key == entry.Key && known.StartedAt.Sub(entry.StartTime).Abs() < time.Microsecond {
+			return known.ID, h.store.UpdateEntry(ctx, holder, known.ID, entry)
+		}
+	}
+	return h.store.AddEntry(ctx, holder, entry)
 }
 
 func (h *Handler) updateEntry(w http.ResponseWriter, r *http.Request, c caller, queue string) {

@@ -8,8 +8,9 @@ import (
 )
 
 // Extensions are the additions that this frontend announces to executors that ask for one of them (docs/protocol.md): job members
-// "attempt" and "timeoutMs", dequeues that wait for a job, and heartbeats that wait for a cancel.
-const Extensions = "attempts, timeouts, long-poll, heartbeat-wait"
+// "attempt" and "timeoutMs", dequeues that wait for a job, and heartbeats that wait for a cancel, and log
+// entries that are added once however often they are sent.
+const Extensions = "attempts, timeouts, long-poll, heartbeat-wait, idempotent-log"
 
 // preferredWait reads the wait preference of RFC 7240, in whole seconds; the first one counts. Others are ignored, and so is one that
 // makes no sense.
