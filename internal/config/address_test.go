@@ -78,8 +78,8 @@ func TestCheckToken(t *testing.T) {
 
 func TestHostAbs(t *testing.T) {
 	t.Parallel()
-	host := config.Host{WorkDir: "/work"}
-	require.Equal(t, "/work/a/b", host.Abs("a/./b"))
+	host := config.Host{WorkDir: "/wd"}
+	require.Equal(t, "/wd/a/b", host.Abs("a/./b"))
 	require.Equal(t, "/a", host.Abs("/b/../a/"))
 }
 

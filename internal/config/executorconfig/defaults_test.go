@@ -75,8 +75,8 @@ func TestDefaultsThatDependOnTheSurroundings(t *testing.T) {
 	home := load(t, with(map[string]string{"HOME": "/home/me", "HOSTNAME": "pod-1", "TMPDIR": "var/tmp"}), linux)
 	require.Equal(t, "/home/me/.kube/config", home.Kubernetes.ConfigPath)
 	require.Equal(t, "pod-1", home.Hostname)
-	require.Equal(t, "/work/var/tmp", home.TempDir)
-	require.Equal(t, "/work/var/tmp/open-executor-1000", home.StateDir)
+	require.Equal(t, "/wd/var/tmp", home.TempDir)
+	require.Equal(t, "/wd/var/tmp/open-executor-1000", home.StateDir)
 	set := load(t, with(map[string]string{"HOME": "/home/me", "EXECUTOR_KUBERNETES_CONFIG_PATH": ""}), linux)
 	require.Equal(t, "/home/me/.kube/config", set.Kubernetes.ConfigPath, "empty is like unset")
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // linux is a machine on which every runtime could work.
-var linux = config.Host{OS: "linux", Arch: "amd64", Version: "5.4.3", Hostname: "machine", WorkDir: "/work", UID: 1000}
+var linux = config.Host{OS: "linux", Arch: "amd64", Version: "5.4.3", Hostname: "machine", WorkDir: "/wd", UID: 1000}
 
 // minimal is what has to be set.
 var minimal = map[string]string{

@@ -56,14 +56,14 @@ var goodValues = []goodValue{
 		c.Docker.Auth = config.NewSecret(api.DockerAuthConfig{Auths: map[string]api.DockerAuth{"r.test": {Auth: []byte("user:pass")}}})
 	}},
 	{"EXECUTOR_DOCKER_ADDITIONAL_MOUNTS", "type=bind,source=./a,target=/a;dst=/b", func(c *cfg) {
-		c.Docker.AdditionalMounts = []mounts.Mount{{Type: "bind", Source: "/work/a", Target: "/a"}, {Type: "volume", Target: "/b"}}
+		c.Docker.AdditionalMounts = []mounts.Mount{{Type: "bind", Source: "/wd/a", Target: "/a"}, {Type: "volume", Target: "/b"}}
 	}},
 	{"EXECUTOR_RUNTIME", "auto", func(*cfg) {}},
 	{"EXECUTOR_DEBUG_ADDR", ":6060", func(c *cfg) { c.DebugAddr = ":6060" }},
 	{"EXECUTOR_STOP_GRACE_PERIOD", "0", func(c *cfg) { c.Jobs.StopGracePeriod = 0 }},
 	{"EXECUTOR_DOCKER_PIDS_LIMIT", "0", func(c *cfg) { c.Docker.PidsLimit = 0 }},
 	{"EXECUTOR_DRAIN_TIMEOUT", "5m", func(c *cfg) { c.Jobs.DrainTimeout = 5 * time.Minute }},
-	{"EXECUTOR_STATE_DIR", "state", func(c *cfg) { c.StateDir = "/work/state" }},
+	{"EXECUTOR_STATE_DIR", "state", func(c *cfg) { c.StateDir = "/wd/state" }},
 }
 
 var requirement = []corev1.NodeSelectorRequirement{{Key: "disk", Operator: corev1.NodeSelectorOpIn, Values: []string{"ssd"}}}

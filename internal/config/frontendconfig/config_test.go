@@ -18,8 +18,8 @@ import (
 const token = "hunter2-hunter2-hunter2"
 
 var (
-	user = config.Host{OS: "linux", Arch: "amd64", WorkDir: "/work", UID: 1000}
-	root = config.Host{OS: "linux", Arch: "amd64", WorkDir: "/work"}
+	user = config.Host{OS: "linux", Arch: "amd64", WorkDir: "/wd", UID: 1000}
+	root = config.Host{OS: "linux", Arch: "amd64", WorkDir: "/wd"}
 )
 
 // with adds variables to the least environment that loads.
@@ -75,7 +75,7 @@ func TestDataDir(t *testing.T) {
 		"relative XDG": {map[string]string{"XDG_DATA_HOME": "xdg"}, user, "/home/me/.local/share/open-executor"},
 		"root":         {map[string]string{"XDG_DATA_HOME": "/xdg"}, root, "/var/lib/open-executor"},
 		"given":        {map[string]string{"FRONTEND_DATA_DIR": "/data/"}, root, "/data"},
-		"relative":     {map[string]string{"FRONTEND_DATA_DIR": "data"}, user, "/work/data"},
+		"relative":     {map[string]string{"FRONTEND_DATA_DIR": "data"}, user, "/wd/data"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -102,7 +102,7 @@ func TestGoodValues(t *testing.T) {
 		{"FRONTEND_DATABASE_URL", "sqlite:", func(*cfg) {}},
 		{"FRONTEND_DATABASE_URL", "sqlite:/db/jobs.db", func(c *cfg) { c.DatabasePath = "/db/jobs.db" }},
 		{"FRONTEND_DATABASE_URL", "sqlite:///db/jobs.db", func(c *cfg) { c.DatabasePath = "/db/jobs.db" }},
-		{"FRONTEND_DATABASE_URL", "SQLite:jobs.db", func(c *cfg) { c.DatabasePath = "/work/jobs.db" }},
+		{"FRONTEND_DATABASE_URL", "SQLite:jobs.db", func(c *cfg) { c.DatabasePath = "/wd/jobs.db" }},
 		{"FRONTEND_DATA_DIR", "", func(*cfg) {}},
 		{"FRONTEND_LEASE_TIMEOUT", "2m", func(c *cfg) { c.LeaseTimeout = 2 * time.Minute }},
 		{"FRONTEND_MAX_JOB_LOG", "200MB", func(c *cfg) { c.MaxJobLog = 200 << 20 }},
@@ -110,7 +110,7 @@ func TestGoodValues(t *testing.T) {
 		{"FRONTEND_EXECUTOR_TOKEN", strings.Repeat("ä", 20), func(c *cfg) { c.ExecutorToken = config.NewSecret(strings.Repeat("ä", 20)) }},
 		{"FRONTEND_API_TOKEN", "api", func(c *cfg) { c.APIToken = config.NewSecret("api") }},
 		{"FRONTEND_REPOSITORIES", repositories, func(c *cfg) { c.Repositories = map[string]frontendconfig.Repository{"a/b": {Path: "/srv/b"}} }},
-		{"FRONTEND_REPOS_DIR", "git", func(c *cfg) { c.ReposDir = "/work/git" }},
+		{"FRONTEND_REPOS_DIR", "git", func(c *cfg) { c.ReposDir = "/wd/git" }},
 	} {
 		tested[test.variable] = true
 		t.Run(test.variable+"="+test.value, func(t *testing.T) {

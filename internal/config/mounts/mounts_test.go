@@ -28,9 +28,9 @@ func TestParseAndString(t *testing.T) {
 		"the last of repeated fields counts": {
 			"source=a,source=b,target=/b,ro,ro=f", mounts.Mount{Type: "volume", Source: "b", Target: "/b"}, "type=volume,source=b,target=/b"},
 		"relative sources": {
-			"type=bind,source=./a/../b,target=/b", mounts.Mount{Type: "bind", Source: "/work/b", Target: "/b"}, "type=bind,source=/work/b,target=/b"},
+			"type=bind,source=./a/../b,target=/b", mounts.Mount{Type: "bind", Source: "/wd/b", Target: "/b"}, "type=bind,source=/wd/b,target=/b"},
 		"the working directory itself": {
-			"type=bind,source=.,target=/b", mounts.Mount{Type: "bind", Source: "/work", Target: "/b"}, "type=bind,source=/work,target=/b"},
+			"type=bind,source=.,target=/b", mounts.Mount{Type: "bind", Source: "/wd", Target: "/b"}, "type=bind,source=/wd,target=/b"},
 		"a name that begins with a dot stays": {
 			"source=.cache,target=/b", mounts.Mount{Type: "volume", Source: ".cache", Target: "/b"}, "type=volume,source=.cache,target=/b"},
 		"all options of a bind mount survive": {
@@ -53,7 +53,7 @@ func TestParseAndString(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			mount, err := mounts.Parse(test.spec, "/work")
+			mount, err := mounts.Parse(test.spec, "/wd")
 			require.NoError(t, err)
 			require.Equal(t, test.want, mount)
 			require.Equal(t, test.shown, mount.String())
@@ -94,7 +94,7 @@ func TestParseErrors(t *testing.T) {
 	} {
 		t.Run(spec, func(t *testing.T) {
 			t.Parallel()
-			_, err := mounts.Parse(spec, "/work")
+			_, err := mounts.Parse(spec, "/wd")
 			require.ErrorContains(t, err, want)
 		})
 	}
@@ -116,7 +116,7 @@ func TestParseList(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			list, err := mounts.ParseList(test.list, "/work")
+			list, err := mounts.ParseList(test.list, "/wd")
 			require.NoError(t, err)
 			var shown []string
 			for _, mount := range list {
@@ -132,7 +132,7 @@ func TestParseList(t *testing.T) {
 		"target=/a;;readonly":                                      "mount 3: target is required",
 		"size=1":                                                   "unexpected key",
 	} {
-		_, err := mounts.ParseList(list, "/work")
+		_, err := mounts.ParseList(list, "/wd")
 		require.ErrorContains(t, err, want, list)
 	}
 }
@@ -148,7 +148,7 @@ func FuzzRoundTrip(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, spec string) {
-		first, err := mounts.Parse(spec, "/work")
+		first, err := mounts.Parse(spec, "/wd")
 		if err != nil {
 			return
 		}
@@ -164,7 +164,7 @@ func FuzzParseList(f *testing.F) {
 	f.Add(";;\"")
 	f.Add("target=/a,dst=/b")
 	f.Fuzz(func(t *testing.T, list string) {
-		parsed, err := mounts.ParseList(list, "/work")
+		parsed, err := mounts.ParseList(list, "/wd")
 		if err != nil {
 			require.Empty(t, parsed)
 		}
