@@ -5,7 +5,6 @@ package fault
 import (
 	"errors"
 	"fmt"
-	"net/http"
 )
 
 // Class says who can mend an error.
@@ -64,12 +63,4 @@ func ClassOf(err error) Class {
 		return c.class
 	}
 	return Infrastructure
-}
-
-// HTTPStatus is the status that an error of this class answers with when nothing more particular is known.
-func (c Class) HTTPStatus() int {
-	if c == User {
-		return http.StatusBadRequest
-	}
-	return http.StatusInternalServerError
 }

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/open-executor/executor/internal/command"
 	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/owner"
 )
 
 // TakeFile reads a file of the workspace and removes it. Path is slash-separated and relative to the workspace. The error is
@@ -61,7 +61,7 @@ const (
 func (w *Workspace) discard(ctx context.Context) error {
 	var err error
 	for range removals {
-		if err = removeAll(w.Dir); err == nil {
+		if err = owner.RemoveTree(w.Dir); err == nil {
 			w.release()
 			return nil
 		}
@@ -85,25 +85,4 @@ func removalFault(err error) error {
 			"the user that containers write as", err)
 	}
 	return fmt.Errorf("removing the workspace: %w", err)
-}
-
-// removeAll removes a directory tree, also below directories that their owner, us, may not write to. It follows no links.
-func removeAll(dir string) error {
-	if os.RemoveAll(dir) == nil {
-		return nil
-	}
-	_ = os.Chmod(dir, 0o700)
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	_ = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() {
-			// Called before the directory is read. What can't be changed shows when it is to be removed.
-			_ = root.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
 }
