@@ -85,11 +85,13 @@ func TestStopEndsStreamsAndLetsRequestsFinish(t *testing.T) {
 
 func TestStopEndsRequestsThatGoOnTooLong(t *testing.T) {
 	listener := listen(t)
-	entered, ended := make(chan struct{}), make(chan struct{})
+	entered, ended, stopped := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	server := Serve(logtest.Scoped(t), listener, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(entered)
 		<-r.Context().Done()
 		close(ended)
+		// A handler that returned now could still answer before its connection is closed.
+		<-stopped
 	}), nil)
 	failed := make(chan error)
 	go func() {
@@ -102,6 +104,7 @@ func TestStopEndsRequestsThatGoOnTooLong(t *testing.T) {
 	server.Stop(now)
 	<-ended
 	require.Error(t, <-failed)
+	close(stopped)
 }
 
 func TestErrOfAServerThatEndsByItself(t *testing.T) {
