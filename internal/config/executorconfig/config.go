@@ -38,7 +38,10 @@ type Config struct {
 // Runtime is a value of EXECUTOR_RUNTIME.
 type Runtime string
 
-// Auto follows spec section 5.0 and never picks the shell runtime.
+// shellBuild is true in a program that was built with the tag shell: there auto means the shell runtime (spec section 5.0).
+var shellBuild bool
+
+// Auto follows spec section 5.0 and never picks the shell runtime, but in a program that was built for nothing else.
 const (
 	RuntimeAuto        Runtime = "auto"
 	RuntimeDocker      Runtime = "docker"

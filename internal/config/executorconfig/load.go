@@ -85,6 +85,9 @@ func (l *loader) read() {
 	l.readKubernetes(&cfg.Kubernetes)
 
 	cfg.Runtime = Runtime(l.String("EXECUTOR_RUNTIME"))
+	if cfg.Runtime == RuntimeAuto && shellBuild {
+		cfg.Runtime = RuntimeShell
+	}
 	cfg.DebugAddr = l.Optional("EXECUTOR_DEBUG_ADDR")
 	cfg.Jobs.StopGracePeriod = l.Duration("EXECUTOR_STOP_GRACE_PERIOD")
 	cfg.Jobs.DrainTimeout = l.Duration("EXECUTOR_DRAIN_TIMEOUT")

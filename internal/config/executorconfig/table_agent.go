@@ -71,7 +71,7 @@ var jobVariables = config.InSection("Jobs",
 var processVariables = config.InSection("Process",
 	config.Variable{
 		Name: "EXECUTOR_RUNTIME", Kind: config.String, Default: "auto", Users: everyRuntime,
-		Description: "Where steps run: `docker`, `firecracker`, `kubernetes`, `shell` or `auto`. `auto` takes firecracker when `EXECUTOR_USE_FIRECRACKER` is true, else kubernetes when the executor runs in Kubernetes, else docker. `shell` runs steps on this host without any isolation and is never picked by `auto`.",
+		Description: "Where steps run: `docker`, `firecracker`, `kubernetes`, `shell` or `auto`. `auto` takes firecracker when `EXECUTOR_USE_FIRECRACKER` is true, else kubernetes when the executor runs in Kubernetes, else docker. `shell` runs steps on this host without any isolation; `auto` picks it only in a program that was built with the tag `shell`.",
 	},
 	config.Variable{
 		Name: "EXECUTOR_DEBUG_ADDR", Kind: config.Optional, Users: everyRuntime,

@@ -1,0 +1,5 @@
+//go:build shell
+
+package executorconfig
+
+func init() { shellBuild = true }
