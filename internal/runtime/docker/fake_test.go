@@ -89,3 +89,12 @@ func (d fakeDocker) calls(t *testing.T, verb string) []string {
 		all = append(all, strings.ReplaceAll(strings.TrimSpace(string(words)), "\n", " "))
 	}
 }
+
+// next is the number that the next call of a verb will have. A call that was killed early has one too, though it noted no words.
+func (d fakeDocker) next(verb string) int {
+	for n := 1; ; n++ {
+		if _, err := os.Stat(filepath.Join(string(d), fmt.Sprintf("%s.%d", verb, n))); err != nil {
+			return n
+		}
+	}
+}

@@ -144,7 +144,7 @@ func TestAnEngineThatHangsHoldsNobodyUp(t *testing.T) {
 	docker.unset(t, "ps.hang")
 	docker.unset(t, "rm.hang")
 	line := "late\t" + f.executor + "\tsome-session\t\n"
-	docker.set(t, fmt.Sprintf("ps.%d.out", len(docker.calls(t, "ps"))+1), line)
+	docker.set(t, fmt.Sprintf("ps.%d.out", docker.next("ps")), line)
 	removed, err := f.runtime.Reap(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 1, removed)
