@@ -11,14 +11,32 @@ offline() {
   [[ $(readlink dev/offline/debian) == "$root_dir/usr/share/bazel" ]] ||
     ln -sfn "$root_dir/usr/share/bazel" dev/offline/debian
   while [[ ${1-} == -* ]]; do
-    startup+=("$1")
-    shift
+    case $1 in
+      # These may have their value as the next word, as target-determinator gives it.
+      --output_base | --output_user_root | --bazelrc | --host_jvm_args | --max_idle_secs | --server_jvm_out | --failure_detail_out)
+        startup+=("$1=${2-}")
+        shift
+        ;;
+      *) startup+=("$1") ;;
+    esac
+    shift || true
   done
   local command=${1-help}
   shift || true
+  case "$command $*" in
+    # Debian's Bazel doesn't know its own release, and tools that ask take that for an old one.
+    "info release")
+      echo "release $(<"$root_dir/usr/share/bazel/build-label.txt")"
+      return
+      ;;
+    "version "*)
+      echo "Build label: $(<"$root_dir/usr/share/bazel/build-label.txt")"
+      return
+      ;;
+  esac
   case $command in
     # These know no configuration.
-    help | version | shutdown | clean | info | license) inside "$command" "$@" ;;
+    help | shutdown | clean | info | license) inside "$command" "$@" ;;
     run) run "$@" ;;
     *) inside "$command" --config=offline "$@" ;;
   esac
@@ -41,15 +59,16 @@ run() {
 
 # inside WORD…: bazel WORD… in the root.
 inside() {
-  local go_root go_cache git_dir binds
+  local go_root go_cache go_build_cache git_dir binds
   go_root=$(go env GOROOT)
   go_cache=$(go env GOMODCACHE)
+  go_build_cache=$(go env GOCACHE)
   git_dir=$(git rev-parse --path-format=absolute --git-common-dir 2>/dev/null) || git_dir=$workspace/.git
-  mkdir -p "$go_cache" "$cache/output"
+  mkdir -p "$go_cache" "$go_build_cache" "$cache/output"
   # What is the same inside and outside has the same path, so that paths in messages, links and caches hold on both sides. The
   # Bazel server keeps its mounts while it lives: the directory around the workspace is one that outlives a fresh clone, and /run has
   # the socket of a Docker engine that starts later.
-  binds=(/run "$workspace" "$cache" "$go_root" "$go_cache")
+  binds=(/run "$workspace" "$cache" "$go_root" "$go_cache" "$go_build_cache")
   [[ $(dirname "$workspace") == / ]] || binds[1]=$(dirname "$workspace")
   [[ $git_dir == "$workspace"/* ]] || binds+=("$git_dir")
   # --pid is not unshared: the Bazel server outlives this command, as it does anywhere.
@@ -60,7 +79,7 @@ inside() {
   ' bash "$workspace" "$root_dir" "${#binds[@]}" "${binds[@]}" \
     env -i HOME="$HOME" USER="${USER-root}" TERM="${TERM-dumb}" LANG=C.UTF-8 \
     PATH="$go_root/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
-    GOROOT="$go_root" GOMODCACHE="$go_cache" GOPROXY="$(go env GOPROXY)" GOSUMDB="$(go env GOSUMDB)" GOTOOLCHAIN=local \
+    GOROOT="$go_root" GOMODCACHE="$go_cache" GOCACHE="$go_build_cache" GO_REPOSITORY_USE_HOST_CACHE=1 GOPROXY="$(go env GOPROXY)" GOSUMDB="$(go env GOSUMDB)" GOTOOLCHAIN=local \
     GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' \
     "${passed_on[@]}" \
     bash -c 'cd "$1" && shift && exec bazel "$@"' bash "$here" \

@@ -60,11 +60,9 @@ root_need() {
   exec {lock}>&-
 }
 
-# host_mirror: the Debian mirror of this machine's own apt.
+# host_mirror: the Debian mirror of this machine's own apt, from what an update would fetch.
 host_mirror() {
-  # What apt calls a site may have a trailing slash or not; -security is another archive.
-  apt-get indextargets --format '$(SITE) $(RELEASE) $(IDENTIFIER)' 'IDENTIFIER: Packages' |
-    awk '$2 !~ /security/ && $1 ~ /debian\/?$/ { print $1; exit }'
+  apt-get update --print-uris | sed -n "s,^'\(.*/debian\)/dists/.*,\1,p" | head -n 1
 }
 
 # root_make DIR: fills DIR. As root, in a mount namespace of its own.
@@ -72,7 +70,7 @@ root_make() {
   local dir=$1 mirror scripts=/usr/share/debootstrap/scripts
   mirror=$(host_mirror)
   [[ -n $mirror ]] || {
-    echo "this machine's apt has no Debian mirror (apt-get indextargets): the offline root is made from one" >&2
+    echo "this machine's apt has no Debian mirror (apt-get update --print-uris shows none), of which the root is made" >&2
     return 1
   }
   # Releases newer than the host's debootstrap differ from sid in nothing that matters here.

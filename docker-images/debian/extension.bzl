@@ -12,15 +12,12 @@ and `@debian//:SET_ARCHITECTURE` are then the packages of a set, not those of th
 They come, in this order:
   - from ~/.cache/executor-bazel/debs, where those that came through apt are kept, so that no clone fetches them again and a commit can still
     be built here when mirrors have moved on; or from Bazel's own repository cache;
-  - where EXECUTOR_DEBIAN_MIRROR names a mirror, from there. It may be that of a past day, which has what mirrors have dropped since:
-    https://snapshot.debian.org/archive/debian/20261125T000000Z;
-  - where the machine's apt has a Debian mirror, from that through apt, with its proxies and certificates;
-  - else from https://deb.debian.org/debian.
+  - where EXECUTOR_DEBIAN_MIRROR names a mirror, from there. It may be that of a past day, which has what mirrors have dropped since;
+  - else through the machine's apt from its Debian mirror, with its proxies and certificates.
 """
 
 _HELPER = "/usr/lib/apt/apt-helper"
 _MIRROR_VARIABLE = "EXECUTOR_DEBIAN_MIRROR"
-_PUBLIC_MIRROR = "https://deb.debian.org/debian"
 _LOCK_COMMAND = "go run ./docker-images/debian lock"
 
 # In seconds. A set is some tens of megabytes.
@@ -66,12 +63,14 @@ def _debian_packages_impl(repository_ctx):
     missing = [p for p in packages if not _kept(repository_ctx, p)]
     if missing:
         by_hand = repository_ctx.getenv(_MIRROR_VARIABLE, "").rstrip("/")
-        apt = None if by_hand else _mirror_of_apt(repository_ctx)
-        if apt:
-            _through_apt(repository_ctx, apt, missing)
-            _keep(repository_ctx, missing)
+        if by_hand:
+            _through_bazel(repository_ctx, _mirror_at(by_hand), missing)
         else:
-            _through_bazel(repository_ctx, _mirror_at(by_hand or _PUBLIC_MIRROR), missing)
+            mirror = _mirror_of_apt(repository_ctx)
+            if not mirror:
+                fail("Debian packages are needed for images, and this machine's apt has no Debian mirror: set %s to the address of one" % _MIRROR_VARIABLE)
+            _through_apt(repository_ctx, mirror, missing)
+            _keep(repository_ctx, missing)
     repository_ctx.file("BUILD.bazel", 'filegroup(name = "packages", srcs = glob(["*.deb"]), visibility = ["//visibility:public"])\n')
 
 debian_packages = repository_rule(
@@ -120,14 +119,13 @@ def _mirror_of_apt(repository_ctx):
     if not repository_ctx.path(_HELPER).exists:
         return None
 
-
     # What an update would fetch. Unlike apt-get indextargets, this is told before there was one.
     result = repository_ctx.execute(["apt-get", "update", "--print-uris"], environment = {"LC_ALL": "C"})
     if result.return_code != 0:
         fail("apt-get update --print-uris fails, which tells this machine's Debian mirror: " + result.stderr.strip())
     mirror = {}
     for line in result.stdout.split("\n"):
-        # 'http://deb.debian.org/debian/dists/bookworm/InRelease' deb.debian.org_debian_dists_bookworm_InRelease 0
+        # 'http://mirror.example.com/debian/dists/bookworm/InRelease' mirror.example.com_debian_dists_bookworm_InRelease 0
         address, dists, _ = line.lstrip("'").partition("/dists/")
         if dists and address.endswith("/debian"):
             mirror.setdefault("main", address)
@@ -168,7 +166,7 @@ def _explain(mirror, packages, result):
             if failed in line and ("404  Not Found" in line or "410  Gone" in line or "File not found" in line):
                 gone.append(_name(package))
     if gone:
-        fail("the mirror no longer has %s; run `%s`, or set %s to https://snapshot.debian.org/archive/debian/ with the day of the lock, such as 20261125T000000Z" %
+        fail("the mirror no longer has %s; run `%s`, or set %s to a mirror of the day of the lock, such as Debian's snapshot archive has" %
              (", ".join(gone), _LOCK_COMMAND, _MIRROR_VARIABLE))
     errors = [line for line in result.stderr.split("\n") if line.startswith("E: ")]
     fail("Debian packages could not be fetched from %s: %s" % (mirror["main"], "; ".join(errors) or result.stderr))

@@ -24,7 +24,7 @@ func (e *GoneError) Error() string {
 		names = append(names, p.String())
 	}
 	return fmt.Sprintf("the mirror no longer has %s; run go run ./docker-images/debian lock, or set %s to "+
-		"https://snapshot.debian.org/archive/debian/ with the day of the lock, such as 20261125T000000Z", strings.Join(names, ", "), MirrorVariable)
+		"a mirror of the day of the lock, such as Debian's snapshot archive has", strings.Join(names, ", "), MirrorVariable)
 }
 
 // gone are the words of apt's methods for a file that isn't there. All else may pass: a network that is down, a mirror being updated.

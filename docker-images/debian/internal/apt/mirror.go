@@ -31,7 +31,7 @@ func FindMirror(ctx context.Context, run Runner, override string) (Mirror, error
 
 // mirrorAmong picks Debian's archives from the addresses that apt would ask, one a line:
 //
-//	'http://deb.debian.org/debian/dists/bookworm/InRelease' deb.debian.org_debian_dists_bookworm_InRelease 0
+//	'http://mirror.example.com/debian/dists/bookworm/InRelease' mirror.example.com_debian_dists_bookworm_InRelease 0
 //
 // The security archive has one of its own name on every mirror.
 func mirrorAmong(uris string) (Mirror, error) {
@@ -47,8 +47,8 @@ func mirrorAmong(uris string) (Mirror, error) {
 		}
 	}
 	if found.Main == "" {
-		return found, fmt.Errorf("none of apt's sources is a Debian mirror (their addresses end in /debian): set %s to one, such as "+
-			"https://deb.debian.org/debian", MirrorVariable)
+		return found, fmt.Errorf("none of apt's sources is a Debian mirror (their addresses end in /debian): set %s to the address "+
+			"of one", MirrorVariable)
 	}
 	if found.Security == "" {
 		found.Security = found.Main + "-security"
@@ -57,11 +57,11 @@ func mirrorAmong(uris string) (Mirror, error) {
 }
 
 // mirrorAt is the mirror whose main archive has this address. That of the security archive differs in the part named debian, which is not
-// the last one where the archive is that of a day: https://snapshot.debian.org/archive/debian/20261125T000000Z.
+// the last one where the archive is that of a day: https://archive.example.com/archive/debian/20261125T000000Z.
 func mirrorAt(address string) (Mirror, error) {
 	parsed, err := url.Parse(address)
 	if err != nil || parsed.Scheme == "" || parsed.RawQuery != "" || parsed.Fragment != "" || strings.ContainsAny(address, " \"'\\[]") {
-		return Mirror{}, fmt.Errorf("%s is %q: want the address of a Debian mirror, such as https://deb.debian.org/debian", MirrorVariable, address)
+		return Mirror{}, fmt.Errorf("%s is %q: want the address of a Debian mirror, such as https://mirror.example.com/debian", MirrorVariable, address)
 	}
 	parts := strings.Split(strings.TrimRight(address, "/"), "/")
 	main := strings.Join(parts, "/")

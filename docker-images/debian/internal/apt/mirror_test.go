@@ -28,12 +28,12 @@ func TestMirrorOfTheMachine(t *testing.T) {
 		want      Mirror
 	}{
 		"Debian's own": {
-			[]string{"https://packages.example.com/apt", "http://deb.debian.org/debian", "http://deb.debian.org/debian-security"},
-			Mirror{"http://deb.debian.org/debian", "http://deb.debian.org/debian-security"},
+			[]string{"https://packages.example.com/apt", "http://mirror.example.com/debian", "http://mirror.example.com/debian-security"},
+			Mirror{"http://mirror.example.com/debian", "http://mirror.example.com/debian-security"},
 		},
 		"security elsewhere": {
-			[]string{"http://security.debian.org/debian-security", "http://ftp.example.org/pub/debian"},
-			Mirror{"http://ftp.example.org/pub/debian", "http://security.debian.org/debian-security"},
+			[]string{"http://security.example.com/debian-security", "http://ftp.example.org/pub/debian"},
+			Mirror{"http://ftp.example.org/pub/debian", "http://security.example.com/debian-security"},
 		},
 		"no security": {
 			[]string{"file:///srv/mirror/debian"}, Mirror{"file:///srv/mirror/debian", "file:///srv/mirror/debian-security"},
@@ -44,7 +44,7 @@ func TestMirrorOfTheMachine(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, test.want, got, name)
 	}
-	_, err := mirrorAmong(uris([]string{"http://archive.ubuntu.com/ubuntu"}))
+	_, err := mirrorAmong(uris([]string{"http://archive.example.com/ubuntu"}))
 	require.ErrorContains(t, err, "none of apt's sources is a Debian mirror")
 	require.ErrorContains(t, err, MirrorVariable)
 }
@@ -52,9 +52,9 @@ func TestMirrorOfTheMachine(t *testing.T) {
 func TestMirrorByHand(t *testing.T) {
 	t.Parallel()
 	for address, security := range map[string]string{
-		"https://deb.debian.org/debian":                                  "https://deb.debian.org/debian-security",
-		"https://deb.debian.org/debian/":                                 "https://deb.debian.org/debian-security",
-		"https://snapshot.debian.org/archive/debian/20261125T000000Z/":   "https://snapshot.debian.org/archive/debian-security/20261125T000000Z",
+		"https://mirror.example.com/debian":                                  "https://mirror.example.com/debian-security",
+		"https://mirror.example.com/debian/":                                 "https://mirror.example.com/debian-security",
+		"https://archive.example.com/archive/debian/20261125T000000Z/":   "https://archive.example.com/archive/debian-security/20261125T000000Z",
 		"https://mirror.example.com/debian/archive/debian/20261125/pool": "https://mirror.example.com/debian/archive/debian-security/20261125/pool",
 	} {
 		never := func(context.Context, []string, string, ...string) (string, error) { return "", errors.New("not asked") }
@@ -62,7 +62,7 @@ func TestMirrorByHand(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, security, got.Security)
 	}
-	for _, address := range []string{"deb.debian.org/debian", "https://example.com/ubuntu", "https://x/debian?y", "https://x/debian [trusted=yes]", "https://x/\"debian"} {
+	for _, address := range []string{"mirror.example.com/debian", "https://example.com/ubuntu", "https://x/debian?y", "https://x/debian [trusted=yes]", "https://x/\"debian"} {
 		_, err := mirrorAt(address)
 		require.ErrorContains(t, err, MirrorVariable, address)
 	}
