@@ -101,10 +101,8 @@ metadataTest: {cmd: [/bin/sh], entrypoint: [], envVars: [{key: PATH, value: /bin
 func TestOptionsInRealContainers(t *testing.T) {
 	t.Parallel()
 	code, stdout, stderr := real(t, "--image", testImage(t), "--config", config(t, `
-containerRunOptions: {user: "1234:5678", allocateTty: true, capabilities: [NET_ADMIN]}
-commandTests:
-  - {name: user, command: id, expectedOutput: [uid=1234 gid=5678]}
-  - {name: terminal, command: tty, expectedOutput: [/dev/]}
+containerRunOptions: {user: "1234:5678", bindMounts: ["/proc/version:/bound:ro"]}
+commandTests: [{name: user, command: id, expectedOutput: [uid=1234 gid=5678]}, {name: mount, command: cat, args: [/bound], expectedOutput: [Linux]}]
 `))
 	require.Equal(t, allPassed, code, "%s%s", stdout, stderr)
 }

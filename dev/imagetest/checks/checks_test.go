@@ -96,12 +96,18 @@ func TestRunOptionsReachTheContainer(t *testing.T) {
 	t.Parallel()
 	e := &fakeEngine{}
 	require.Empty(t, one(t, e, `
-containerRunOptions: {user: "1000", envVars: [HOME, NONE]}
+containerRunOptions: {user: "1000", envVars: [HOME]}
 commandTests: [{name: a, command: b}]
 `))
 	require.Equal(t, []Run{{
-		Image: "image", Command: []string{"b"}, Env: []string{"HOME=/root"}, Options: schema.RunOptions{User: "1000", PassEnv: []string{"HOME", "NONE"}},
+		Image: "image", Command: []string{"b"}, Env: []string{"HOME=/root"}, Options: schema.RunOptions{User: "1000", PassEnv: []string{"HOME"}},
 	}}, e.runs)
+
+	require.Equal(t, []string{"containerRunOptions pass on NONE, which is not set"}, one(t, e, `
+containerRunOptions: {envVars: [HOME, NONE]}
+commandTests: [{name: a, command: b}]
+`))
+	require.Len(t, e.runs, 1)
 }
 
 func TestExistence(t *testing.T) {

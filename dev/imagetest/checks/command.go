@@ -56,9 +56,12 @@ func (r Runner) command(ctx context.Context, f *schema.File, c schema.Command, r
 		env = append(env, v.Key+"="+v.Value)
 	}
 	for _, name := range f.RunOptions.PassEnv {
-		if value := r.Env(name); value != "" {
-			env = append(env, name+"="+value)
+		value := r.Env(name)
+		if value == "" {
+			result.fail("containerRunOptions pass on %s, which is not set", name)
+			return
 		}
+		env = append(env, name+"="+value)
 	}
 	outcome, err := r.Engine.Run(ctx, Run{Image: s.image, Command: words, Env: env, Options: f.RunOptions})
 	if err != nil {

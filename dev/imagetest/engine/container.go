@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -36,12 +35,10 @@ func (e *Engine) create(ctx context.Context, run checks.Run) (id string, err err
 			Entrypoint: []string{""},
 			Env:        run.Env,
 			User:       run.Options.User,
-			Tty:        run.Options.TTY,
 			Labels:     map[string]string{Label: e.run},
 		},
 		HostConfig: &container.HostConfig{
 			Binds:      run.Options.Binds,
-			CapAdd:     run.Options.Capabilities,
 			Privileged: run.Options.Privileged,
 			// The engine's own choice may be one that can't be read back.
 			LogConfig: container.LogConfig{Type: "json-file"},
@@ -92,24 +89,19 @@ func (e *Engine) Run(ctx context.Context, run checks.Run) (outcome checks.Outcom
 	if outcome.ExitCode, err = e.finish(ctx, id); err != nil {
 		return checks.Outcome{}, err
 	}
-	outcome.Stdout, outcome.Stderr, err = e.output(ctx, id, run.Options.TTY)
+	outcome.Stdout, outcome.Stderr, err = e.output(ctx, id)
 	return outcome, err
 }
 
 // output returns what a container that has ended wrote.
-func (e *Engine) output(ctx context.Context, id string, tty bool) (stdout, stderr string, err error) {
+func (e *Engine) output(ctx context.Context, id string) (stdout, stderr string, err error) {
 	logs, err := e.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true})
 	if err != nil {
 		return "", "", fmt.Errorf("reading the output: %w", err)
 	}
 	defer func() { _ = logs.Close() }()
 	var out, errOut bounded
-	if tty {
-		_, err = io.Copy(&out, logs)
-	} else {
-		_, err = stdcopy.StdCopy(&out, &errOut, logs)
-	}
-	if err != nil {
+	if _, err := stdcopy.StdCopy(&out, &errOut, logs); err != nil {
 		return "", "", fmt.Errorf("reading the output: %w", err)
 	}
 	return out.String(), errOut.String(), nil

@@ -4,13 +4,14 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
-	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -19,7 +20,8 @@ import (
 // repository is that of images that are loaded here; the run is their tag.
 const repository = "open-executor.invalid/imagetest"
 
-const maxManifest = 1 << 20
+// maxDocument bounds manifest.json and the image's configuration.
+const maxDocument = 4 << 20
 
 // Load loads the one image of an archive of "docker save" or oci_load and returns its name. It gets a name of its own: the names in the
 // archive, and the images that they may already stand for, are left alone. An image that the engine already has is not loaded again.
@@ -33,12 +35,16 @@ func (e *Engine) Load(ctx context.Context, file string) (image string, err error
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", file, err)
 	}
-	id := "sha256:" + strings.TrimSuffix(path.Base(manifest.config()), ".json")
+	id, err := configID(archive, manifest.config())
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	// Engines of the containerd kind have other ids: they load it again, which does no harm.
 	_, err = e.api.ImageInspect(ctx, id)
 	if err == nil {
 		return id, nil
 	}
-	if !errdefs.IsNotFound(err) && !errdefs.IsInvalidArgument(err) {
+	if !errdefs.IsNotFound(err) {
 		return "", fmt.Errorf("looking for image %s: %w", id, err)
 	}
 	if _, err := archive.Seek(0, io.SeekStart); err != nil {
@@ -111,32 +117,53 @@ func (m manifest) named(name string) []byte {
 	return text
 }
 
-// readManifest finds manifest.json, which may stand anywhere in the archive.
-func readManifest(archive io.Reader) (manifest, error) {
+// readDocument returns a small file of an archive, in which it may stand anywhere.
+func readDocument(archive io.ReadSeeker, name string) ([]byte, error) {
+	if _, err := archive.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
 	entries := tar.NewReader(archive)
 	for {
 		header, err := entries.Next()
 		if errors.Is(err, io.EOF) {
-			return nil, errors.New("no archive of an image: there is no manifest.json in it")
+			return nil, fmt.Errorf("no archive of an image: there is no %s in it", name)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("no archive of an image: %w", err)
 		}
-		if path.Clean(header.Name) != "manifest.json" {
+		if path.Clean(header.Name) != path.Clean(name) {
 			continue
 		}
-		if header.Size > maxManifest {
-			return nil, fmt.Errorf("manifest.json has %d bytes, more than %d", header.Size, maxManifest)
+		if header.Size > maxDocument {
+			return nil, fmt.Errorf("%s has %d bytes, more than %d", name, header.Size, maxDocument)
 		}
-		var m manifest
-		if err := json.NewDecoder(io.LimitReader(entries, maxManifest)).Decode(&m); err != nil {
-			return nil, fmt.Errorf("manifest.json: %w", err)
-		}
-		if len(m) != 1 {
-			return nil, fmt.Errorf("there are %d images in the archive instead of one", len(m))
-		}
-		return m, nil
+		return io.ReadAll(entries)
 	}
+}
+
+func readManifest(archive io.ReadSeeker) (manifest, error) {
+	text, err := readDocument(archive, "manifest.json")
+	if err != nil {
+		return nil, err
+	}
+	var m manifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("manifest.json: %w", err)
+	}
+	if len(m) != 1 || m[0] == nil {
+		return nil, fmt.Errorf("there are %d images in the archive instead of one", len(m))
+	}
+	return m, nil
+}
+
+// configID returns the image's id, which is the digest of its configuration. What the file is called proves nothing.
+func configID(archive io.ReadSeeker, config string) (string, error) {
+	text, err := readDocument(archive, config)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }
 
 // elsewhere are files in which an archive may name its image a second time.

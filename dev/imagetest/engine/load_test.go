@@ -12,11 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// The id of an image is the digest of its configuration, here of "{}".
 const (
-	hex          = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	configName   = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 	ownName      = "open-executor.invalid/imagetest:run1"
-	manifestText = `[{"Config":"blobs/sha256/` + hex + `","RepoTags":["executor:candidate"],"Layers":["l.tar.gz"],"More":{"a":1}}]`
+	manifestText = `[{"Config":"blobs/sha256/` + configName + `","RepoTags":["executor:candidate"],"Layers":["l.tar.gz"],"More":{"a":1}}]`
 )
+
+var configEntry = regular("blobs/sha256/"+configName, "{}")
 
 func tarball(t *testing.T, entries ...tar.Header) string {
 	t.Helper()
@@ -29,12 +32,12 @@ func tarball(t *testing.T, entries ...tar.Header) string {
 func TestLoadedImagesGetANameOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	for name, entries := range map[string][]tar.Header{
-		"manifest last": {regular("l.tar.gz", "layer"), regular("manifest.json", manifestText)},
+		"manifest last": {configEntry, regular("l.tar.gz", "layer"), regular("manifest.json", manifestText)},
 		"docker save": {
 			regular("manifest.json", manifestText), regular("repositories", `{"executor":{"candidate":"1"}}`), regular("index.json", `{}`),
-			regular("oci-layout", `{}`), regular("l.tar.gz", "layer"),
+			regular("oci-layout", `{}`), regular("l.tar.gz", "layer"), configEntry,
 		},
-		"old": {regular("./manifest.json", strings.Replace(manifestText, "blobs/sha256/"+hex, hex+".json", 1)), regular("l.tar.gz", "layer")},
+		"old": {regular("./manifest.json", strings.Replace(manifestText, "blobs/sha256/"+configName, configName+".json", 1)), regular(configName+".json", "{}"), regular("l.tar.gz", "layer")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,7 +46,7 @@ func TestLoadedImagesGetANameOfTheirOwn(t *testing.T) {
 			image, err := e.Load(t.Context(), tarball(t, entries...))
 			require.NoError(t, err)
 			require.Equal(t, ownName, image)
-			require.Len(t, d.loaded, 2)
+			require.Len(t, d.loaded, 3)
 			require.Equal(t, "layer", d.loaded["l.tar.gz"])
 			sent := d.loaded["manifest.json"] + d.loaded["./manifest.json"]
 			require.Contains(t, sent, `"RepoTags":["`+ownName+`"]`)
@@ -58,13 +61,24 @@ func TestLoadedImagesGetANameOfTheirOwn(t *testing.T) {
 
 func TestImagesThatAreThereAreNotLoadedAgain(t *testing.T) {
 	t.Parallel()
-	d := &daemon{images: map[string]string{"sha256:" + hex: "{}"}}
+	d := &daemon{images: map[string]string{"sha256:" + configName: "{}"}}
 	e := start(t, d)
-	image, err := e.Load(t.Context(), tarball(t, regular("manifest.json", manifestText)))
+	image, err := e.Load(t.Context(), tarball(t, regular("manifest.json", manifestText), configEntry))
 	require.NoError(t, err)
-	require.Equal(t, "sha256:"+hex, image)
+	require.Equal(t, "sha256:"+configName, image)
 	require.NoError(t, e.Close())
 	require.Empty(t, d.requests, "neither loaded nor removed")
+}
+
+// What a configuration is called proves nothing: this one would pass for an image that is there.
+func TestIdsComeFromWhatIsInTheArchive(t *testing.T) {
+	t.Parallel()
+	d := &daemon{images: map[string]string{"sha256:" + configName: "{}"}}
+	e := start(t, d)
+	image, err := e.Load(t.Context(), tarball(t, regular("manifest.json", manifestText), regular("blobs/sha256/"+configName, `{"os":"linux"}`)))
+	require.NoError(t, err)
+	require.Equal(t, ownName, image)
+	require.NoError(t, e.Close())
 }
 
 func TestArchivesThatAreNone(t *testing.T) {
@@ -75,14 +89,17 @@ func TestArchivesThatAreNone(t *testing.T) {
 		return path
 	}
 	for path, want := range map[string]string{
-		filepath.Join(t.TempDir(), "none"):              "no such file",
-		file(""):                                        "there is no manifest.json in it",
-		file("text"):                                    "no archive of an image: ",
-		tarball(t, regular("l.tar.gz", "layer")):        "there is no manifest.json in it",
-		tarball(t, regular("manifest.json", "{")):       "manifest.json: ",
-		tarball(t, regular("manifest.json", "[]")):      "there are 0 images in the archive instead of one",
-		tarball(t, regular("manifest.json", "[{},{}]")): "there are 2 images in the archive instead of one",
-		tarball(t, regular("manifest.json", strings.Repeat(" ", maxManifest+1))): "more than 1048576",
+		filepath.Join(t.TempDir(), "none"):                                       "no such file",
+		file(""):                                                                 "there is no manifest.json in it",
+		file("text"):                                                             "no archive of an image: ",
+		tarball(t, regular("l.tar.gz", "layer")):                                 "there is no manifest.json in it",
+		tarball(t, regular("manifest.json", "{")):                                "manifest.json: ",
+		tarball(t, regular("manifest.json", "[]")):                               "there are 0 images in the archive instead of one",
+		tarball(t, regular("manifest.json", "[{},{}]")):                          "there are 2 images in the archive instead of one",
+		tarball(t, regular("manifest.json", "[null]")):                           "instead of one",
+		tarball(t, regular("manifest.json", "[{}]")):                             "there is no  in it",
+		tarball(t, regular("manifest.json", manifestText)):                       "there is no blobs/sha256/" + configName + " in it",
+		tarball(t, regular("manifest.json", strings.Repeat(" ", maxDocument+1))): "more than 4194304",
 	} {
 		d := &daemon{}
 		e := start(t, d)
@@ -96,7 +113,7 @@ func TestArchivesThatAreNone(t *testing.T) {
 
 func TestLoadingThatFails(t *testing.T) {
 	t.Parallel()
-	entries := []tar.Header{regular("manifest.json", manifestText), regular("l.tar.gz", strings.Repeat("layer", 1<<16))}
+	entries := []tar.Header{regular("manifest.json", manifestText), configEntry, regular("l.tar.gz", strings.Repeat("layer", 1<<16))}
 	whole := archiveOf(t, entries...)
 	torn := filepath.Join(t.TempDir(), "torn.tar")
 	require.NoError(t, os.WriteFile(torn, whole[:len(whole)/2], 0o600))
@@ -109,7 +126,7 @@ func TestLoadingThatFails(t *testing.T) {
 		"fails later on": {&daemon{loadAnswer: `{"stream":"x"}{"error":"bad layer"}`}, tarball(t, entries...), "bad layer"},
 		"strange answer": {&daemon{loadAnswer: `<html>`}, tarball(t, entries...), "reading the engine's answer"},
 		"torn":           {&daemon{}, torn, "unexpected EOF"},
-		"looking for it": {&daemon{refuse: map[string]string{"GET /images": "broken"}}, tarball(t, entries...), "looking for image sha256:" + hex},
+		"looking for it": {&daemon{refuse: map[string]string{"GET /images": "broken"}}, tarball(t, entries...), "looking for image sha256:" + configName},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -128,7 +145,7 @@ func TestLoadingEndsWithItsContext(t *testing.T) {
 	stopped := errors.New("stopped by hand")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(stopped)
-	archive := tarball(t, regular("manifest.json", manifestText), regular("l.tar.gz", strings.Repeat("layer", 1<<16)))
+	archive := tarball(t, regular("manifest.json", manifestText), configEntry, regular("l.tar.gz", strings.Repeat("layer", 1<<16)))
 	_, err := e.Load(ctx, archive)
 	require.Error(t, err)
 	require.Empty(t, d.loaded)

@@ -36,7 +36,7 @@ func (r *reader) readFile(n *yaml.Node) *File {
 
 // set: they say anything.
 func (o RunOptions) set() bool {
-	return o.User != "" || o.Privileged || o.TTY || len(o.PassEnv)+len(o.Capabilities)+len(o.Binds) > 0
+	return o.User != "" || o.Privileged || len(o.PassEnv)+len(o.Binds) > 0
 }
 
 func (r *reader) commands(into *[]Command) func(*yaml.Node) {
@@ -203,13 +203,17 @@ func (r *reader) ports(into *[]string, what string) func(*yaml.Node) {
 
 func (r *reader) runOptions(into *RunOptions, n *yaml.Node) {
 	r.mapping(n, "containerRunOptions", fields{
-		"allocateTty":  r.boolean(&into.TTY, "allocateTty"),
-		"bindMounts":   r.texts(&into.Binds, "bindMounts"),
-		"capabilities": r.texts(&into.Capabilities, "capabilities"),
-		"envFile":      func(n *yaml.Node) { r.fail(n, "envFile is not supported: name the variables in envVars") },
-		"envVars":      r.texts(&into.PassEnv, "envVars"),
-		"privileged":   r.boolean(&into.Privileged, "privileged"),
-		"user":         r.text(&into.User, "user"),
+		"allocateTty": func(n *yaml.Node) {
+			r.fail(n, "allocateTty is not supported: container-structure-test fails with it, since it can't read a terminal's output")
+		},
+		"bindMounts": r.texts(&into.Binds, "bindMounts"),
+		"capabilities": func(n *yaml.Node) {
+			r.fail(n, "capabilities are not supported: container-structure-test has engines of today leave them out; use privileged")
+		},
+		"envFile":    func(n *yaml.Node) { r.fail(n, "envFile is not supported: name the variables in envVars") },
+		"envVars":    r.texts(&into.PassEnv, "envVars"),
+		"privileged": r.boolean(&into.Privileged, "privileged"),
+		"user":       r.text(&into.User, "user"),
 	})
 }
 

@@ -58,6 +58,8 @@ func TestRefused(t *testing.T) {
 		"empty volume":     {head + "metadataTest: {volumes: ['']}\n", []string{"x.yaml:2:25: volumes has an empty member"}},
 		"licenses":         {head + "licenseTests: [{debian: true}]\n", []string{"x.yaml:2:15: licenseTests are not supported"}},
 		"file of env":      {head + "containerRunOptions: {envFile: a}\n", []string{"x.yaml:2:32: envFile is not supported"}},
+		"terminal":         {head + "containerRunOptions: {allocateTty: true}\n", []string{"x.yaml:2:36: allocateTty is not supported"}},
+		"capabilities":     {head + "containerRunOptions: {capabilities: [NET_ADMIN]}\n", []string{"x.yaml:2:37: capabilities are not supported"}},
 		"options and variables": {
 			head + "containerRunOptions: {user: a}\ncommandTests:\n- {name: a, command: b, envVars: [{key: C, value: d}]}\n",
 			[]string{"x.yaml:2:22: containerRunOptions and the envVars of a command test don't go together"},

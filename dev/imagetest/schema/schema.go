@@ -84,9 +84,7 @@ type Pattern struct{ *regexp.Regexp }
 type RunOptions struct {
 	User       string
 	Privileged bool
-	TTY        bool
-	// PassEnv names variables that are passed on from the runner's own environment, where they are set and not empty.
-	PassEnv      []string
-	Capabilities []string
-	Binds        []string
+	// PassEnv names variables that are passed on from the runner's own environment, in which they must be set.
+	PassEnv []string
+	Binds   []string
 }

@@ -16,9 +16,7 @@ globalEnvVars:
 containerRunOptions:
   user: "1000"
   privileged: no
-  allocateTty: true
   envVars: [HOME]
-  capabilities: [NET_ADMIN]
   bindMounts: ["/a:/b:ro"]
 commandTests:
   - name: version
@@ -65,7 +63,7 @@ func TestEverythingIsRead(t *testing.T) {
 	p := func(text string) []Pattern { return []Pattern{{regexp.MustCompile(text)}} }
 	require.Equal(t, &File{
 		GlobalEnv:  []Variable{{Key: "A", Value: "$PATH/b"}},
-		RunOptions: RunOptions{User: "1000", TTY: true, PassEnv: []string{"HOME"}, Capabilities: []string{"NET_ADMIN"}, Binds: []string{"/a:/b:ro"}},
+		RunOptions: RunOptions{User: "1000", PassEnv: []string{"HOME"}, Binds: []string{"/a:/b:ro"}},
 		Commands: []Command{{
 			Name: "version", Setup: [][]string{{"mkdir", "/x"}, {"touch", "/x/y"}}, Command: "executor", Args: []string{"--version", "1"}, ExitCode: 3,
 			ExpectedOutput: p("^executor .*"), ExcludedOutput: p("error"), ExpectedError: p("warning"), ExcludedError: p("panic"),

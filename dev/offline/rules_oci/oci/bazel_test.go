@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
+	"go.starlark.net/syntax"
 )
 
 // bazel plays as much of Bazel as the files in this folder use, and keeps what they ask of it.
@@ -134,7 +135,7 @@ func (b *bazel) load(file string) (starlark.StringDict, error) {
 		}
 		return b.load(path.Join(strings.TrimPrefix(folder, "//oci"), name)[1:])
 	}}
-	globals, err := starlark.ExecFile(thread, file, nil, b.predeclared())
+	globals, err := starlark.ExecFileOptions(&syntax.FileOptions{}, thread, file, nil, b.predeclared())
 	b.loaded[file] = globals
 	return globals, err
 }
@@ -170,7 +171,7 @@ func (b *bazel) build(t *testing.T, text string) error {
 	for name, value := range names {
 		known[name] = value
 	}
-	_, err = starlark.ExecFile(&starlark.Thread{}, "BUILD.bazel", text, known)
+	_, err = starlark.ExecFileOptions(&syntax.FileOptions{}, &starlark.Thread{}, "BUILD.bazel", text, known)
 	return err
 }
 

@@ -41,11 +41,14 @@ def write_script(ctx, body):
     return script
 
 def words_file(ctx, attribute):
-    """Returns the file with tags, made here when they were given as a list.
+    """Finds the file with tags, or makes it when they were given as a list.
 
     Args:
       ctx: the rule's context
       attribute: the attribute for a file
+
+    Returns:
+      The file.
     """
     file = getattr(ctx.file, attribute)
     if file:
