@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Runs Bazel inside the root that bazel_root.sh makes. Sourced by dev/bazel.
+# Runs Bazel inside the root that bazel_root.sh makes. Sourced by dev/bazel, which sets workspace, cache and here.
+# shellcheck disable=SC2154
 
 # Words that bazel takes before the command, such as --output_base=DIR.
 startup=()
@@ -51,7 +52,7 @@ run() {
   trap "rm -f '$script'" EXIT
   inside run --config=offline --script_path="$script" "$@" || status=$?
   if ((status == 0)); then
-    cd "$here"
+    cd "$here" || exit
     BUILD_WORKING_DIRECTORY=$here BUILD_WORKSPACE_DIRECTORY=$workspace "$script" || status=$?
   fi
   exit "$status"
@@ -71,6 +72,7 @@ inside() {
   binds=(/run "$workspace" "$cache" "$go_root" "$go_cache" "$go_build_cache")
   [[ $(dirname "$workspace") == / ]] || binds[1]=$(dirname "$workspace")
   [[ $git_dir == "$workspace"/* ]] || binds+=("$git_dir")
+  [[ -z ${OCI_OFFLINE_IMAGES-} ]] || binds+=("$(realpath "$OCI_OFFLINE_IMAGES")")
   # --pid is not unshared: the Bazel server outlives this command, as it does anywhere.
   as_root unshare --mount --propagation private -- bash -euo pipefail -c '
     source "$1/dev/lib/bazel_enter.sh"
@@ -88,7 +90,7 @@ inside() {
 
 # What reaches Bazel of the environment: what dev/stamp_vars.sh reads besides git, where the Docker engine and Debian's mirror are.
 passed_on=()
-for name in BUILDKITE_BRANCH BUILDKITE_TAG VERSION DOCKER_HOST DOCKER_CERT_PATH DOCKER_TLS_VERIFY EXECUTOR_DEBIAN_MIRROR EXECUTOR_OFFLINE_IMAGES; do
+for name in BUILDKITE_BRANCH BUILDKITE_TAG VERSION DOCKER_HOST DOCKER_CERT_PATH DOCKER_TLS_VERIFY EXECUTOR_DEBIAN_MIRROR OCI_OFFLINE_IMAGES; do
   if [[ -n ${!name+set} ]]; then passed_on+=("$name=${!name}"); fi
 done
 
@@ -108,7 +110,7 @@ enter() {
   mount --rbind /sys "$root/sys"
   for dir in /etc/apt /etc/ssl/certs; do mount --bind -o ro "$dir" "$root$dir"; done
   cat /etc/resolv.conf >"$root/etc/resolv.conf"
-  cd "$root"
+  cd "$root" || exit
   pivot_root . mnt
   umount -l /mnt
   exec "$@"

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # A Debian root with Bazel and its rules in it, for machines that reach a Debian mirror and the Go module proxy and nothing else.
-# Facts behind it: docs/build.md, "Without the internet". Sourced by dev/bazel.
+# Sourced by dev/bazel, which sets workspace and cache.
+# shellcheck disable=SC2154
 
 # Debian's Bazel, the rules that it packages, and what the rules call. No recommended packages.
 readonly root_packages=(
@@ -20,13 +21,13 @@ module_version() {
   sed -n "s/^bazel_dep(name = \"$1\", version = \"\\([^\"]*\\)\".*/\\1/p" "$workspace/MODULE.bazel"
 }
 
-# root_key: names a root by everything that goes into it.
+# root_key: names a root by everything that goes into it, the commands that make it included.
 root_key() {
   {
     printf '%s\n' "$root_suite" "${root_packages[@]}" "${root_go_modules[@]}"
     module_version rules_go
     module_version gazelle
-    cat "$workspace/dev/lib/bazel_root.sh"
+    declare -f root_make
   } | sha256sum | cut -c1-12
 }
 
@@ -62,7 +63,9 @@ root_need() {
 
 # host_mirror: the Debian mirror of this machine's own apt, from what an update would fetch.
 host_mirror() {
-  apt-get update --print-uris | sed -n "s,^'\(.*/debian\)/dists/.*,\1,p" | head -n 1
+  local all
+  all=$(apt-get update --print-uris | sed -n "s,^'\(.*/debian\)/dists/.*,\1,p")
+  printf '%s\n' "${all%%$'\n'*}"
 }
 
 # root_make DIR: fills DIR. As root, in a mount namespace of its own.
@@ -93,7 +96,7 @@ root_make() {
     find "$dir/usr/share/bazel/rules/$name" -name '*.sh' -exec chmod +x {} +
   done
   # Gazelle builds from a vendored tree, which its module zip leaves out; its tests name packages that are not there.
-  cd "$dir/usr/share/bazel/rules/gazelle"
+  cd "$dir/usr/share/bazel/rules/gazelle" || return
   rm -rf tests
   find . -name '*_test.go' -delete
   go mod vendor
