@@ -107,6 +107,9 @@ func (p program) run(c *cli.Context) error {
 		}
 	}
 	executor := agent.New(logger, p.config, tools)
+	supervisor := lifecycle.NewSupervisor(logger)
+	defer supervisor.Close()
+	executor.ReportTo(supervisor)
 	release := lifecycle.OnSignals(logger, lifecycle.DrainThenStop(executor.Drain, executor.Stop))
 	defer release()
 	return executor.Run(c.Context)

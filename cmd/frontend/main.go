@@ -63,16 +63,24 @@ func serve(ctx context.Context, stdout io.Writer) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	release := lifecycle.OnSignals(logger, lifecycle.StopThenExit(stop))
+	supervisor := lifecycle.NewSupervisor(logger)
+	defer supervisor.Close()
+	release := lifecycle.OnSignals(logger, lifecycle.StopThenExit(func() {
+		supervisor.Stopping("stopping: open requests may finish")
+		stop()
+	}))
 	defer release()
 	frontend, err := server.Start(ctx, logger, settings, listener)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "frontend %s is listening on http://%s\n", version.Version(), frontend.Address())
+	supervisor.Ready(fmt.Sprintf("serving on http://%s", frontend.Address()))
+	endWatch := supervisor.Watch(answers("http://" + frontend.Address().String() + "/readyz"))
 	select {
 	case <-ctx.Done():
 	case <-frontend.Done():
 	}
+	endWatch()
 	return errors.Join(frontend.Stop(), frontend.Err())
 }

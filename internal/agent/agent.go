@@ -38,6 +38,7 @@ type Agent struct {
 	name     string
 	registry *prometheus.Registry
 	runner   *command.Runner
+	progress *progress
 
 	// starting ends with the first order to drain or stop: what goes on before there is a worker heeds it.
 	starting  context.Context
@@ -74,10 +75,14 @@ func New(logger log.Logger, config executorconfig.Config, tools Tools) *Agent {
 				commands.Observe(commandOp(key), took, err)
 			},
 		},
+		progress:  &progress{supervisor: nobody{}},
 		starting:  starting,
 		interrupt: interrupt,
 	}
 }
+
+// ReportTo makes the supervisor hear of the executor's progress. It is called before Run, Drain and Stop.
+func (a *Agent) ReportTo(supervisor Supervisor) { a.progress.supervisor = supervisor }
 
 // commandOp is the metric's op of a log key: steps of all names count together (spec section 7.1).
 func commandOp(key string) string {
@@ -94,6 +99,11 @@ func (a *Agent) Drain() { a.order(false) }
 func (a *Agent) Stop() { a.order(true) }
 
 func (a *Agent) order(stop bool) {
+	if stop {
+		a.progress.enter(stopping)
+	} else {
+		a.progress.enter(draining)
+	}
 	a.interrupt(ErrInterrupted)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -160,6 +170,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if debug != nil {
 		defer stopDebug(debug)
 	}
+	a.progress.awaits("the frontend at " + a.config.Frontend.URL.Redacted())
 	err = awaitFrontend(start, a.logger, func(ctx context.Context) error {
 		err := client.Ping(ctx)
 		queue.touch(err)
@@ -195,7 +206,7 @@ func (a *Agent) work(ctx context.Context, place runtime.Runtime, claim *owner.Cl
 		Commands:        a.runner,
 		Track:           claim.Track,
 	})
-	w, err := worker.New(a.logger.Scoped("worker"), queue, handler, worker.Config{
+	w, err := worker.New(a.logger.Scoped("worker"), queue, counted{handler, a.progress}, worker.Config{
 		Slots:         a.config.Jobs.Maximum,
 		PollInterval:  a.config.Queues.PollInterval,
 		MaxRuntime:    a.config.Jobs.MaximumRuntime,
@@ -210,6 +221,8 @@ func (a *Agent) work(ctx context.Context, place runtime.Runtime, claim *owner.Cl
 	a.employ(w)
 	a.logger.Info("executor is ready", log.String("name", a.name), log.String("runtime", string(place.Capabilities().Kind)),
 		log.Strings("queues", a.config.Queues.Names), log.String("version", version.Version()))
+	defer a.progress.supervisor.Watch(queue.beating())()
+	a.progress.enter(ready)
 	w.Run(ctx)
 	return nil
 }
