@@ -14,6 +14,7 @@
 load("@rules_oci//oci:defs.bzl", "oci_image", "oci_image_index", "oci_load", "oci_push")
 load("@rules_pkg//pkg:mappings.bzl", "pkg_attributes", "pkg_mkdirs")
 load("@rules_pkg//pkg:pkg.bzl", _pkg_tar = "pkg_tar")
+load("//dev:platform.bzl", "delivered_for_platform")
 load("//dev/imagetest:defs.bzl", "image_structure_test")
 
 _HOME = "/home/executor"
@@ -34,22 +35,6 @@ def pkg_tar(name, extension = "tar.gz", **kwargs):
     """pkg_tar whose file is compressed: rules_oci takes layers as they are."""
     _pkg_tar(name = name, extension = extension, **kwargs)
 
-def _platform_impl(settings, attr):
-    _ = settings  # @unused
-    return {
-        "//command_line_option:compilation_mode": "opt",
-        "//command_line_option:platforms": str(attr.platform),
-    }
-
-_platform = transition(
-    implementation = _platform_impl,
-    inputs = [],
-    outputs = [
-        "//command_line_option:compilation_mode",
-        "//command_line_option:platforms",
-    ],
-)
-
 def _for_platform_impl(ctx):
     return [DefaultInfo(files = ctx.attr.image[0][DefaultInfo].files)]
 
@@ -57,7 +42,7 @@ def _for_platform_impl(ctx):
 _for_platform = rule(
     implementation = _for_platform_impl,
     attrs = {
-        "image": attr.label(mandatory = True, cfg = _platform),
+        "image": attr.label(mandatory = True, cfg = delivered_for_platform),
         "platform": attr.label(mandatory = True),
         "_allowlist_function_transition": attr.label(default = "@bazel_tools//tools/allowlists/function_transition_allowlist"),
     },

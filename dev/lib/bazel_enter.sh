@@ -5,9 +5,17 @@
 # Words that bazel takes before the command, such as --output_base=DIR.
 startup=()
 
+# Flags of every command that knows configurations.
+configurations=(--config=offline)
+case $(uname -m) in
+  x86_64) configurations+=(--config=linux_amd64) ;;
+  aarch64) configurations+=(--config=linux_arm64) ;;
+esac
+
 # offline [STARTUP…] COMMAND [ARG…]: Bazel in the root; a program that `run` names is run here, outside of it, where Docker is.
 offline() {
-  root_need
+  # Not among what the command prints, which may be read by a program.
+  root_need >&2
   # .bazelrc names the packaged rules by this link; what lies behind it has the same path inside and outside.
   [[ $(readlink dev/offline/debian) == "$root_dir/usr/share/bazel" ]] ||
     ln -sfn "$root_dir/usr/share/bazel" dev/offline/debian
@@ -39,7 +47,7 @@ offline() {
     # These know no configuration.
     help | shutdown | clean | info | license) inside "$command" "$@" ;;
     run) run "$@" ;;
-    *) inside "$command" --config=offline "$@" ;;
+    *) inside "$command" "${configurations[@]}" "$@" ;;
   esac
 }
 
@@ -50,7 +58,7 @@ run() {
   script=$(mktemp "$cache/run/XXXXXXXX")
   # shellcheck disable=SC2064 # the name of now
   trap "rm -f '$script'" EXIT
-  inside run --config=offline --script_path="$script" "$@" || status=$?
+  inside run "${configurations[@]}" --script_path="$script" "$@" || status=$?
   if ((status == 0)); then
     cd "$here" || exit
     BUILD_WORKING_DIRECTORY=$here BUILD_WORKSPACE_DIRECTORY=$workspace "$script" || status=$?
