@@ -52,8 +52,8 @@ func TestMirrorOfTheMachine(t *testing.T) {
 func TestMirrorByHand(t *testing.T) {
 	t.Parallel()
 	for address, security := range map[string]string{
-		"https://mirror.example.com/debian":                                  "https://mirror.example.com/debian-security",
-		"https://mirror.example.com/debian/":                                 "https://mirror.example.com/debian-security",
+		"https://mirror.example.com/debian":                              "https://mirror.example.com/debian-security",
+		"https://mirror.example.com/debian/":                             "https://mirror.example.com/debian-security",
 		"https://archive.example.com/archive/debian/20261125T000000Z/":   "https://archive.example.com/archive/debian-security/20261125T000000Z",
 		"https://mirror.example.com/debian/archive/debian/20261125/pool": "https://mirror.example.com/debian/archive/debian-security/20261125/pool",
 	} {
