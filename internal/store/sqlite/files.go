@@ -42,7 +42,7 @@ func prepareFile(path string) error {
 
 // lockFile takes the lock that makes this process the database's only user: leases are measured by a clock that lives
 // in the process. The system frees the lock when the process dies; the file itself stays.
-func lockFile(path string) (*os.File, error) {
+func lockFile(path string) (*fileLock, error) {
 	file, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fault.As(fault.Operator, err)
@@ -54,10 +54,19 @@ func lockFile(path string) (*os.File, error) {
 		}
 	}
 	if err == nil {
-		return file, nil
+		return &fileLock{file}, nil
 	}
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		err = errors.New("another process has it open: stop that one or name another database")
 	}
 	return nil, errors.Join(fault.As(fault.Operator, fmt.Errorf("lock: %w", err)), file.Close())
+}
+
+// fileLock is a lock that is held.
+type fileLock struct{ file *os.File }
+
+// Close frees the lock. Closing the file alone would not while a child process that is just being started, and has not yet run its
+// program, still has it open.
+func (l *fileLock) Close() error {
+	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
 }
