@@ -84,6 +84,8 @@ root_make() {
   chroot "$dir" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${root_packages[@]}"
   chroot "$dir" apt-get clean
   umount "$dir/proc"
+  # Debian's rules_pkg 0.9.1 is older than Python 3.14, whose argparse refuses a bare % in a help text.
+  sed -i "/help='/s/ %\\([a-z]\\)/ %%\\1/" "$dir/usr/share/bazel/rules/pkg/pkg/make_rpm.py"
 
   local i name source
   for ((i = 0; i < ${#root_go_modules[@]}; i += 2)); do

@@ -7,9 +7,14 @@ readonly services=(executor-frontend executor)
 
 # scenario KIND DIR NEXT_DIR: KIND is deb or rpm; the next packages are upgraded to.
 scenario() {
-  local kind=$1 dir=$2 next=$3 name
+  local kind=$1 dir=$2 next=$3 name file
   # shellcheck source=/dev/null
   source "$tests/$kind.sh"
+  for name in "${services[@]}"; do
+    for file in "$(package_file "$dir" "$name")" "$(package_file "$next" "$name")"; do
+      [[ -e $file ]] || fail "there is no package $file"
+    done
+  done
   if [[ $kind == deb ]]; then step 'deb: in an image that is made' image "$dir"; fi
   step "$kind: a machine boots" machine_boot "$scratch/$kind"
   inside mkdir /srv/packages /srv/next
