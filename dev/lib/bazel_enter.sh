@@ -68,10 +68,9 @@ run() {
 
 # inside WORD…: bazel WORD… in the root.
 inside() {
-  local go_root go_cache go_build_cache git_dir binds
-  go_root=$(go env GOROOT)
-  go_cache=$(go env GOMODCACHE)
-  go_build_cache=$(go env GOCACHE)
+  local go_root go_cache go_build_cache go_proxy go_sums git_dir binds
+  { read -r go_root && read -r go_cache && read -r go_build_cache && read -r go_proxy && read -r go_sums; } \
+    < <(go env GOROOT GOMODCACHE GOCACHE GOPROXY GOSUMDB)
   git_dir=$(git rev-parse --path-format=absolute --git-common-dir 2>/dev/null) || git_dir=$workspace/.git
   mkdir -p "$go_cache" "$go_build_cache" "$cache/output"
   # What is the same inside and outside has the same path, so that paths in messages, links and caches hold on both sides. The
@@ -89,7 +88,8 @@ inside() {
   ' bash "$workspace" "$root_dir" "${#binds[@]}" "${binds[@]}" \
     env -i HOME="$HOME" USER="${USER-root}" TERM="${TERM-dumb}" LANG=C.UTF-8 \
     PATH="$go_root/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
-    GOROOT="$go_root" GOMODCACHE="$go_cache" GOCACHE="$go_build_cache" GO_REPOSITORY_USE_HOST_CACHE=1 GOPROXY="$(go env GOPROXY)" GOSUMDB="$(go env GOSUMDB)" GOTOOLCHAIN=local \
+    GOROOT="$go_root" GOMODCACHE="$go_cache" GOCACHE="$go_build_cache" GO_REPOSITORY_USE_HOST_CACHE=1 \
+    GOPROXY="$go_proxy" GOSUMDB="$go_sums" GOTOOLCHAIN=local \
     GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' \
     "${passed_on[@]}" \
     bash -c 'cd "$1" && shift && exec bazel "$@"' bash "$here" \
