@@ -15,6 +15,7 @@ import (
 
 	"github.com/open-executor/executor/internal/command"
 	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/jobtree"
 	"github.com/open-executor/executor/internal/owner"
 	"github.com/open-executor/executor/internal/runtime"
 	"github.com/open-executor/executor/internal/runtime/host"
@@ -152,7 +153,7 @@ func (s *session) invocation(ctx context.Context, step runtime.Step) (invocation
 	if err := checkImage(step.Image); err != nil {
 		return invocation{}, err
 	}
-	dir, err := host.CleanDir(step.Dir)
+	dir, err := jobtree.CleanDir(step.Dir)
 	if err != nil {
 		return invocation{}, err
 	}
@@ -188,14 +189,14 @@ func (i invocation) removeEnvFile() {
 
 // TakeFile implements runtime.Session.
 func (s *session) TakeFile(ctx context.Context, path string, limit int64) ([]byte, error) {
-	content, err := host.TakeFile(s.job.WorkspaceDir, path, limit)
+	content, err := jobtree.TakeFile(s.job.WorkspaceDir, path, limit)
 	if !errors.Is(err, fs.ErrPermission) {
 		return content, err
 	}
 	if unlockErr := s.unlockWorkspace(ctx); unlockErr != nil {
 		return nil, errors.Join(err, unlockErr)
 	}
-	return host.TakeFile(s.job.WorkspaceDir, path, limit)
+	return jobtree.TakeFile(s.job.WorkspaceDir, path, limit)
 }
 
 // Close implements runtime.Session. What can't be removed stays tracked, so that Reap, of this executor or of a later one, goes

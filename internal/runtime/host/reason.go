@@ -1,3 +1,4 @@
+// Package host is what runtimes share whose steps are processes of this host, and for all of them the words that say why a step ended.
 package host
 
 import (

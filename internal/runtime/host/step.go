@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/open-executor/executor/internal/command"
+	"github.com/open-executor/executor/internal/jobtree"
 	"github.com/open-executor/executor/internal/owner"
 	"github.com/open-executor/executor/internal/runtime"
 )
@@ -33,7 +34,7 @@ type Steps struct {
 
 // Run runs words in the step's directory with the step's environment, as runtime.Session's Run promises.
 func (s *Steps) Run(ctx context.Context, step runtime.Step, words []string) error {
-	dir, err := Dir(s.Workspace, step.Dir)
+	dir, err := jobtree.Dir(s.Workspace, step.Dir)
 	if err != nil {
 		return Refuse(s.Log, step.Key, words, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/open-executor/executor/internal/command"
 	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/jobtree"
 	"github.com/open-executor/executor/internal/owner"
 	"github.com/open-executor/executor/internal/runtime"
 	"github.com/open-executor/executor/internal/runtime/host"
@@ -88,7 +89,7 @@ func (s *session) Run(ctx context.Context, step runtime.Step) error {
 
 // TakeFile implements runtime.Session.
 func (s *session) TakeFile(_ context.Context, path string, limit int64) ([]byte, error) {
-	return host.TakeFile(s.workspace, path, limit)
+	return jobtree.TakeFile(s.workspace, path, limit)
 }
 
 // Close implements runtime.Session.

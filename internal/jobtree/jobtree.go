@@ -1,6 +1,5 @@
-// Package host is what runtimes share whose workspaces are directories of this host: looking into a workspace that a hostile
-// repository has written, running steps as host processes, and saying why a step ended.
-package host
+// Package jobtree looks into a workspace that a hostile repository or step has written, on the host and in guests alike.
+package jobtree
 
 import (
 	"errors"
