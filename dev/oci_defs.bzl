@@ -33,7 +33,13 @@ def image_repository(name):
 
 def pkg_tar(name, extension = "tar.gz", **kwargs):
     """pkg_tar whose file is compressed: rules_oci takes layers as they are."""
-    _pkg_tar(name = name, extension = extension, **kwargs)
+    _pkg_tar(
+        name = name,
+        # Python's, which rules_pkg uses otherwise, takes longer than everything else that an image needs.
+        compressor = "//dev/gzip" if extension.endswith(".gz") else None,
+        extension = extension,
+        **kwargs
+    )
 
 def _for_platform_impl(ctx):
     return [DefaultInfo(files = ctx.attr.image[0][DefaultInfo].files)]

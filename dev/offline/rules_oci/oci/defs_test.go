@@ -113,10 +113,15 @@ func TestCommandLineOfAnImage(t *testing.T) {
 		"tars": list(fakeFile("one.tar.gz"), fakeFile("two.tar.gz")),
 	}))))
 	require.Equal(t, [][]string{{
+		"describe", "--target=//pkg:one.tar.gz", "--layer=bin/one.tar.gz", "--out=bin/target.layer0.json",
+	}, {
+		"describe", "--target=//pkg:two.tar.gz", "--layer=bin/two.tar.gz", "--out=bin/target.layer1.json",
+	}, {
 		"image", "--target=//pkg:target", "--out=bin/target", "--digest=bin/target.json.sha256",
 		"--text=env:A=b\nC=d", "--text-file=labels:bin/labels.txt",
 		"--os=linux", "--architecture=arm64", "--variant=v8", "--user=1000", "--workdir=/srv",
-		"--layer=bin/one.tar.gz", "--layer-from=//pkg:one.tar.gz", "--layer=bin/two.tar.gz", "--layer-from=//pkg:two.tar.gz",
+		"--layer=bin/one.tar.gz", "--layer-from=//pkg:one.tar.gz", "--layer-description=bin/target.layer0.json",
+		"--layer=bin/two.tar.gz", "--layer-from=//pkg:two.tar.gz", "--layer-description=bin/target.layer1.json",
 	}}, b.runs)
 }
 

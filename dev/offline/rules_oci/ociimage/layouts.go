@@ -52,9 +52,9 @@ func (o *output) explain(err error) error {
 
 func writeImage(_ context.Context, args []string, _ io.Writer) error {
 	var (
-		o            output
-		base         string
-		layers, from list
+		o                          output
+		base                       string
+		layers, from, descriptions list
 	)
 	image := compose.Image{Texts: make(map[string]string)}
 	flags := newFlags("image")
@@ -67,16 +67,21 @@ func writeImage(_ context.Context, args []string, _ io.Writer) error {
 	flags.StringVar(&image.Workdir, "workdir", "", "")
 	flags.Var(&layers, "layer", "tar file; may stand several times")
 	flags.Var(&from, "layer-from", "label that made the layer; as many as layers")
+	flags.Var(&descriptions, "layer-description", "file that describe made of the layer; as many as layers")
 	flags.Func("text", "ATTRIBUTE:TEXT", texts(image.Texts).set)
 	flags.Func("text-file", "ATTRIBUTE:FILE", texts(image.Texts).setFile)
 	if err := parse(flags, args); err != nil {
 		return o.explain(err)
 	}
-	if len(layers) != len(from) {
-		return o.explain(fmt.Errorf("%d layers of %d labels", len(layers), len(from)))
+	if len(layers) != len(from) || len(layers) != len(descriptions) {
+		return o.explain(fmt.Errorf("%d layers of %d labels with %d descriptions", len(layers), len(from), len(descriptions)))
 	}
 	for i := range layers {
-		image.Layers = append(image.Layers, compose.LayerFile{Path: layers[i], Label: from[i]})
+		layer, err := readDescription(descriptions[i])
+		if err != nil {
+			return o.explain(fmt.Errorf("layer %s: %w", from[i], err))
+		}
+		image.Layers = append(image.Layers, compose.LayerFile{Path: layers[i], Label: from[i], Layer: layer})
 	}
 	if base != "" {
 		var err error

@@ -1,4 +1,4 @@
-// Command ociimage does the work of the rules in //oci: it makes image layouts (image, index, pulled), turns one into a tar file for
+// Command ociimage does the work of the rules in //oci: it makes image layouts (describe, image, index, pulled), turns one into a tar file for
 // "docker load" (tarball) and pushes one (push). Bazel calls it; its flags are those rules' business.
 package main
 
@@ -28,11 +28,12 @@ func main() {
 }
 
 var commands = map[string]func(context.Context, []string, io.Writer) error{
-	"image":   writeImage,
-	"index":   writeIndex,
-	"pulled":  writePulled,
-	"push":    push,
-	"tarball": writeTarball,
+	"describe": describe,
+	"image":    writeImage,
+	"index":    writeIndex,
+	"pulled":   writePulled,
+	"push":     push,
+	"tarball":  writeTarball,
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {

@@ -37,8 +37,10 @@ func imageAt(t *testing.T, more ...string) (dir, digest string) {
 	t.Helper()
 	dir = t.TempDir()
 	digestFile := filepath.Join(t.TempDir(), "digest")
+	layer, description := file(t, "layer"), filepath.Join(t.TempDir(), "description")
+	mustRun(t, "describe", "--target=//:layer", "--layer="+layer, "--out="+description)
 	mustRun(t, append([]string{"image", "--target=//:image", "--out=" + dir, "--digest=" + digestFile,
-		"--layer=" + file(t, "layer"), "--layer-from=//:layer"}, more...)...)
+		"--layer=" + layer, "--layer-from=//:layer", "--layer-description=" + description}, more...)...)
 	text, err := os.ReadFile(digestFile)
 	require.NoError(t, err)
 	return dir, strings.TrimSuffix(string(text), "\n")
@@ -119,8 +121,13 @@ func TestErrorsNameTheTarget(t *testing.T) {
 		args []string
 		want string
 	}{
-		"layer":            {[]string{"image", "--os=linux", "--architecture=amd64", "--layer=" + nowhere, "--layer-from=//:layer"}, "layer //:layer: "},
+		"layer": {[]string{"image", "--os=linux", "--architecture=amd64", "--layer=" + nowhere, "--layer-from=//:layer",
+			"--layer-description=" + file(t, `{"digest":"sha256:`+strings.Repeat("a", 64)+`"}`)}, "layer //:layer: "},
+		"no description":   {[]string{"image", "--layer=x", "--layer-from=//:layer", "--layer-description=" + nowhere}, "layer //:layer: open "},
+		"bad description":  {[]string{"image", "--layer=x", "--layer-from=//:layer", "--layer-description=" + file(t, `{"digest":"x"}`)}, "is no description of a layer"},
 		"layers":           {[]string{"image", "--layer=x"}, "1 layers of 0 labels"},
+		"undescribed":      {[]string{"image", "--layer=x", "--layer-from=//:layer"}, "1 layers of 1 labels with 0 descriptions"},
+		"describe":         {[]string{"describe", "--layer=" + nowhere}, "open "},
 		"base":             {[]string{"image", "--base=" + nowhere}, "base: "},
 		"attribute":        {[]string{"image", "--os=linux", "--architecture=amd64", "--text=env:A"}, `env: the line "A"`},
 		"file":             {[]string{"image", "--text-file=env:" + nowhere}, "env: open "},

@@ -28,8 +28,11 @@ type Image struct {
 	User, Workdir string
 }
 
-// LayerFile is a tar file, compressed or not, and the label that made it.
-type LayerFile struct{ Path, Label string }
+// LayerFile is a tar file, compressed or not, the label that made it, and what Describe says about it.
+type LayerFile struct {
+	Path, Label string
+	Layer       Layer
+}
 
 // draft is an image in the making.
 type draft struct {

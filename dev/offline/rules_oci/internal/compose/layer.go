@@ -8,39 +8,57 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
-	"os"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/open-executor/executor/dev/offline/rules_oci/internal/jqjson"
 	"github.com/open-executor/executor/dev/offline/rules_oci/internal/ocidir"
 )
 
-// addLayer stores a tar file as it is and lists it. Nothing is compressed: neither does the real rules_oci.
-func (d draft) addLayer(w *ocidir.Writer, file LayerFile) error {
-	tar, err := os.Open(file.Path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tar.Close() }()
+// Layer is what manifest and configuration of an image say about a tar file. Describing one takes much longer than storing it, so it is
+// done once for a file, whatever changes beside it.
+type Layer struct {
+	Digest v1.Hash `json:"digest"`
+	Size   int64   `json:"size"` // bytes
+	// DiffID is the digest of the file, unpacked.
+	DiffID v1.Hash `json:"diffId"`
+	// Compression is "gzip", "zstd" or empty for none.
+	Compression string `json:"compression,omitempty"`
+}
 
-	unpacked := newUnpacker()
-	stored, err := w.Put(io.TeeReader(tar, unpacked))
+// Describe reads a tar file, compressed or not.
+func Describe(tar io.Reader) (Layer, error) {
+	unpacked, sum := newUnpacker(), sha256.New()
+	size, err := io.Copy(io.MultiWriter(sum, unpacked), tar)
 	diffID, compression, unpackErr := unpacked.finish(err)
 	if err := errors.Join(err, unpackErr); err != nil {
+		return Layer{}, err
+	}
+	return Layer{Digest: sha256Of(sum), Size: size, DiffID: diffID, Compression: compression}, nil
+}
+
+func sha256Of(sum hash.Hash) v1.Hash {
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum.Sum(nil))}
+}
+
+// addLayer stores a tar file as it is and lists it. Nothing is compressed: neither does the real rules_oci.
+func (d draft) addLayer(w *ocidir.Writer, file LayerFile) error {
+	if err := w.CopyFile(file.Path, v1.Descriptor{Digest: file.Layer.Digest, Size: file.Layer.Size}); err != nil {
 		return err
 	}
 	mediaType, joint := "application/vnd.oci.image.layer.v1.tar", "+"
 	if d.ofDocker() {
 		mediaType, joint = "application/vnd.docker.image.rootfs.diff.tar", "."
 	}
-	if compression != "" {
-		mediaType += joint + compression
+	if file.Layer.Compression != "" {
+		mediaType += joint + file.Layer.Compression
 	}
-	appendTo(object(d.config, "rootfs"), "diff_ids", diffID)
+	appendTo(object(d.config, "rootfs"), "diff_ids", file.Layer.DiffID.String())
 	appendTo(d.config, "history", jqjson.Of("created", epoch, "created_by", "bazel build "+file.Label))
-	appendTo(d.manifest, "layers", jqjson.Of("size", stored.Size, "digest", stored.Digest.String(), "mediaType", mediaType))
+	appendTo(d.manifest, "layers", jqjson.Of("size", file.Layer.Size, "digest", file.Layer.Digest.String(), "mediaType", mediaType))
 	return nil
 }
 
@@ -48,7 +66,7 @@ func (d draft) addLayer(w *ocidir.Writer, file LayerFile) error {
 type unpacker struct {
 	*io.PipeWriter
 	done        chan error
-	diffID      string
+	diffID      v1.Hash
 	compression string
 }
 
@@ -73,14 +91,14 @@ func (u *unpacker) unpack(packed io.Reader) error {
 	if _, err := io.Copy(sum, plain); err != nil {
 		return fmt.Errorf("unpacking %s: %w", compression, err)
 	}
-	u.diffID, u.compression = "sha256:"+hex.EncodeToString(sum.Sum(nil)), compression
+	u.diffID, u.compression = sha256Of(sum), compression
 	// What follows the last frame is part of the file all the same.
 	_, err = io.Copy(io.Discard, packed)
 	return err
 }
 
 // finish returns the digest of the unpacked layer and the name of its compression, which is empty for none.
-func (u *unpacker) finish(writeErr error) (diffID, compression string, err error) {
+func (u *unpacker) finish(writeErr error) (diffID v1.Hash, compression string, err error) {
 	_ = u.CloseWithError(writeErr)
 	err = <-u.done
 	return u.diffID, u.compression, err

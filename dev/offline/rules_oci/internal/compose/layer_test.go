@@ -52,7 +52,17 @@ func layerFile(t *testing.T, content []byte) LayerFile {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "layer")
 	require.NoError(t, os.WriteFile(path, content, 0o600))
-	return LayerFile{Path: path, Label: "//:layer"}
+	return described(t, LayerFile{Path: path, Label: "//:layer"})
+}
+
+func described(t *testing.T, file LayerFile) LayerFile {
+	t.Helper()
+	tar, err := os.Open(file.Path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tar.Close()) }()
+	file.Layer, err = Describe(tar)
+	require.NoError(t, err)
+	return file
 }
 
 func imageOf(layers ...LayerFile) Image {
@@ -113,10 +123,27 @@ func TestBrokenLayersAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := refused(t, imageOf(layerFile(t, c.content)))
+			_, err := Describe(bytes.NewReader(c.content))
 			require.ErrorContains(t, err, c.want)
-			require.ErrorContains(t, err, "layer //:layer: ")
 		})
 	}
-	require.ErrorIs(t, refused(t, imageOf(LayerFile{Path: "nowhere", Label: "//:layer"})), os.ErrNotExist)
+}
+
+func TestLayersThatAreNotAsDescribed(t *testing.T) {
+	t.Parallel()
+	file := layerFile(t, []byte("layer"))
+	for want, content := range map[string]string{
+		"holds something else":             "other",
+		"is longer than the 5 bytes":       "layer and more",
+		"has 4 bytes, its descriptor says": "laye",
+	} {
+		require.NoError(t, os.WriteFile(file.Path, []byte(content), 0o600))
+		err := refused(t, imageOf(file))
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, "layer //:layer: ")
+	}
+	file.Path = "nowhere"
+	require.ErrorIs(t, refused(t, imageOf(file)), os.ErrNotExist)
+	file.Layer.Digest.Hex = "../../x"
+	require.ErrorContains(t, refused(t, imageOf(file)), "is no sha256 digest")
 }

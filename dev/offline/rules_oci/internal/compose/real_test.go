@@ -29,7 +29,7 @@ const (
 var realImages = map[string]realCase{
 	"full": {image: Image{
 		Platform: v1.Platform{OS: "linux", Architecture: "amd64"},
-		Layers:   []LayerFile{{gz, "//:gz"}, {zst, "//x:zst"}, {plain, "//x/y:plain"}},
+		Layers:   []LayerFile{{Path: gz, Label: "//:gz"}, {Path: zst, Label: "//x:zst"}, {Path: plain, Label: "//x/y:plain"}},
 		Texts: map[string]string{
 			"created": "2024-01-02T03:04:05Z", "entrypoint": "/hello\na%5Cnb\n\nc", "cmd": "--x\n",
 			"exposed_ports": "80/tcp,90/udp,80/tcp", "volumes": "/data,/srv",
@@ -47,18 +47,18 @@ var realImages = map[string]realCase{
 		},
 	}},
 	"child": {base: "full", image: Image{
-		Layers: []LayerFile{{plain, "//:more"}},
+		Layers: []LayerFile{{Path: plain, Label: "//:more"}},
 		Texts: map[string]string{
 			"entrypoint": "/other", "exposed_ports": "70", "env": "A=${A}:$P\nNEW=1", "labels": "empty=no\nnew=1", "annotations": "k=2\nq=3",
 		},
 	}},
-	"grandchild": {base: "child", image: Image{Layers: []LayerFile{{plain, "//:more2"}}, Texts: map[string]string{"cmd": "--x\n"}}},
+	"grandchild": {base: "child", image: Image{Layers: []LayerFile{{Path: plain, Label: "//:more2"}}, Texts: map[string]string{"cmd": "--x\n"}}},
 	"on_docker": {base: "docker_base", image: Image{
-		Layers: []LayerFile{{gz, "//:gz"}, {zst, "//:zst"}, {plain, "//:plain"}},
+		Layers: []LayerFile{{Path: gz, Label: "//:gz"}, {Path: zst, Label: "//:zst"}, {Path: plain, Label: "//:plain"}},
 		Texts:  map[string]string{"env": "PATH=/opt:$PATH", "labels": "l=1"},
 	}},
 	"on_plain": {base: "plain_base", image: Image{
-		Layers: []LayerFile{{gz, "//:gz"}},
+		Layers: []LayerFile{{Path: gz, Label: "//:gz"}},
 		Texts:  map[string]string{"annotations": "k=v=w\nz=\n"},
 	}},
 	"on_plain_env": {base: "plain_base", image: Image{Texts: map[string]string{"env": "A=b"}}},
@@ -115,6 +115,10 @@ func realLayout(t *testing.T, name string) *ocidir.Layout {
 		return baseLayout(t, golden(t, name, "manifest.json"), golden(t, name, "config.json"))
 	}
 	image := c.image
+	image.Layers = nil
+	for _, file := range c.image.Layers {
+		image.Layers = append(image.Layers, described(t, file))
+	}
 	if c.base != "" {
 		image.Base = realLayout(t, c.base)
 	}

@@ -16,6 +16,9 @@ import (
 	"github.com/open-executor/executor/dev/offline/rules_oci/internal/jqjson"
 )
 
+// copyBuffer is large enough for its copies not to be bound by system calls.
+const copyBuffer = 1 << 20
+
 // Writer makes a layout. It is not safe for concurrent use.
 type Writer struct{ dir string }
 
@@ -60,20 +63,48 @@ func (w *Writer) Put(r io.Reader) (d v1.Descriptor, err error) {
 
 // Copy takes a blob over from another layout.
 func (w *Writer) Copy(from *Layout, d v1.Descriptor) error {
-	path, err := blobPath(w.dir, d.Digest)
+	path, err := blobPath(from.dir, d.Digest)
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(path); err == nil {
+	if err := w.CopyFile(path, d); err != nil {
+		return fmt.Errorf("blob %s of %s: %w", d.Digest, from.dir, err)
+	}
+	return nil
+}
+
+// CopyFile stores a file as the blob that it must be.
+func (w *Writer) CopyFile(path string, d v1.Descriptor) (err error) {
+	to, err := blobPath(w.dir, d.Digest)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(to); err == nil {
 		return nil
 	}
-	blob, err := from.Blob(d)
+	from, err := openRegular(path)
 	if err != nil {
 		return err
 	}
-	_, err = w.Put(blob)
-	return errors.Join(err, blob.Close())
+	defer func() { _ = from.Close() }()
+	file, err := os.CreateTemp(w.dir, ".blob-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(file.Name()))
+		}
+	}()
+	_, err = io.CopyBuffer(onlyWriter{file}, verify(from, d), make([]byte, copyBuffer))
+	if err = errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), to)
 }
+
+// onlyWriter keeps io.Copy from giving the file's own, smaller buffer the preference over that of CopyFile.
+type onlyWriter struct{ io.Writer }
 
 // CopyImage takes an image's configuration and layers over, but not its manifest.
 func (w *Writer) CopyImage(from *Layout, m *v1.Manifest) error {

@@ -6,6 +6,24 @@ load(":texts.bzl", "text_arguments")
 _TEXTS = ["annotations", "cmd", "created", "entrypoint", "env", "exposed_ports", "labels", "volumes"]
 _PLATFORM = ["os", "architecture", "variant"]
 
+def _describe(ctx, tar, i):
+    """An action of its own for each layer, so that those that haven't changed needn't be unpacked again."""
+    out = ctx.actions.declare_file("%s.layer%d.json" % (ctx.label.name, i))
+    args = ctx.actions.args()
+    args.add("describe")
+    args.add(tar.owner, format = "--target=%s")
+    args.add(tar, format = "--layer=%s")
+    args.add(out, format = "--out=%s")
+    ctx.actions.run(
+        arguments = [args],
+        executable = ctx.executable._tool,
+        inputs = [tar],
+        mnemonic = "OCIDescribe",
+        outputs = [out],
+        progress_message = "OCIDescribe %s" % tar.owner,
+    )
+    return out
+
 def _impl(ctx):
     if ctx.attr.base:
         for attribute in _PLATFORM:
@@ -23,10 +41,13 @@ def _impl(ctx):
         value = getattr(ctx.attr, attribute)
         if value:
             args.add("--%s=%s" % (attribute, value))
-    for tar in ctx.files.tars:
+    for i, tar in enumerate(ctx.files.tars):
+        description = _describe(ctx, tar, i)
         args.add(tar, format = "--layer=%s")
         args.add(tar.owner, format = "--layer-from=%s")
-    return make_layout(ctx, "image", args, inputs + ctx.files.tars, "OCIImage")
+        args.add(description, format = "--layer-description=%s")
+        inputs += [tar, description]
+    return make_layout(ctx, "image", args, inputs, "OCIImage")
 
 image_rule = rule(
     implementation = _impl,
