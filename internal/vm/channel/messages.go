@@ -1,0 +1,161 @@
+package channel
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/open-executor/executor/internal/fault"
+)
+
+// hello is the guest's first frame.
+type hello struct {
+	Version int `json:"version"`
+}
+
+// Request asks the agent for one thing: exactly one member is set.
+type Request struct {
+	Configure *Configure `json:"configure,omitempty"`
+	Workspace *Workspace `json:"workspace,omitempty"`
+	Container *Container `json:"container,omitempty"`
+	Program   *Program   `json:"program,omitempty"`
+	Write     *Write     `json:"write,omitempty"`
+	Take      *Take      `json:"take,omitempty"`
+	PowerOff  *PowerOff  `json:"powerOff,omitempty"`
+}
+
+// Configure makes a booted guest one of its own. It comes first, and again after a restore from a snapshot.
+type Configure struct {
+	Hostname string `json:"hostname"`
+	// Time is the host's clock.
+	Time time.Time `json:"time"`
+	// Entropy is credited to the guest's random number generator: at least 32 bytes.
+	Entropy []byte `json:"entropy"`
+	// Root is the drive with the guest's own programs, squashfs.
+	Root int `json:"root"`
+	// Network is nil for a guest that has none.
+	Network *Network `json:"network,omitempty"`
+}
+
+// Network is the address of the guest's one interface.
+type Network struct {
+	Address netip.Prefix `json:"address"`
+	Gateway netip.Addr   `json:"gateway"`
+	DNS     []netip.Addr `json:"dns"`
+	MTU     int          `json:"mtu"`
+}
+
+// Workspace mounts the job's drive, ext4. All that lies on top of it becomes the workspace.
+type Workspace struct {
+	Drive int `json:"drive"`
+}
+
+// Container runs a step in a container.
+type Container struct {
+	// Drive has the image, squashfs.
+	Drive int `json:"drive"`
+	// Args are the words of the first process.
+	Args []string `json:"args"`
+	// Env holds NAME=value pairs, the image's and the step's.
+	Env []string `json:"env"`
+	// Dir is the absolute working directory in the container.
+	Dir string `json:"dir"`
+	// User is the image's, in the notation of its configuration ("1000:1000", "name"); empty for root.
+	User string `json:"user,omitempty"`
+	// Memory in bytes and Pids bound the container; 0 for no bound but the guest's.
+	Memory int64 `json:"memory,omitempty"`
+	Pids   int64 `json:"pids,omitempty"`
+}
+
+// Program runs a program of the guest's own root, in the workspace.
+type Program struct {
+	Args []string `json:"args"`
+	Env  []string `json:"env"`
+	// Dir is relative to the workspace, slash-separated.
+	Dir string `json:"dir"`
+	// Terminal is for a person: input and output are a terminal's.
+	Terminal bool `json:"terminal,omitempty"`
+}
+
+// Write writes a file from the request's input; missing directories are made.
+type Write struct {
+	// Path is relative to the workspace, or absolute for a file of the guest's own root.
+	Path string `json:"path"`
+	// Mode has permission bits.
+	Mode fs.FileMode `json:"mode"`
+}
+
+// Take sends a file of the workspace as output and removes it.
+type Take struct {
+	Path string `json:"path"`
+	// Limit bounds the file, in bytes.
+	Limit int64 `json:"limit"`
+}
+
+// PowerOff ends the guest; what was written is on its drives then.
+type PowerOff struct{}
+
+// Signal goes to all processes of a request.
+type Signal struct {
+	Number syscall.Signal `json:"number"`
+	// Rows and Columns are set instead for a terminal that has changed its size.
+	Rows    uint16 `json:"rows,omitempty"`
+	Columns uint16 `json:"columns,omitempty"`
+}
+
+// Result ends a request.
+type Result struct {
+	Error *Error `json:"error,omitempty"`
+	// ExitCode is that of a container or program; 128 and the signal's number for one that a signal ended.
+	ExitCode int `json:"exitCode,omitempty"`
+	// OutOfMemory is true when the kernel killed a process of the container for want of memory.
+	OutOfMemory bool `json:"outOfMemory,omitempty"`
+}
+
+// Reasons of errors.
+const (
+	ReasonUser     = "user"
+	ReasonNotExist = "not-exist"
+	// ReasonStart: a container's first process could not be started; the image is to blame.
+	ReasonStart = "start"
+	ReasonGuest = "guest"
+)
+
+// Error is why a request could not be carried out.
+type Error struct {
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+// maxMessage bounds an error's message in bytes.
+const maxMessage = 4 << 10
+
+func (e *Error) Error() string { return e.Message }
+
+// Is makes a file that is not there an fs.ErrNotExist.
+func (e *Error) Is(target error) bool { return target == fs.ErrNotExist && e.Reason == ReasonNotExist }
+
+// class is the user's for what the job or its image did.
+func (e *Error) class() fault.Class {
+	if e.Reason == ReasonUser || e.Reason == ReasonStart {
+		return fault.User
+	}
+	return fault.Infrastructure
+}
+
+// decode reads a message strictly: unknown members are an error.
+func decode(payload []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(payload))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("%w: %w", ErrProtocol, err)
+	}
+	if decoder.More() {
+		return fmt.Errorf("%w: more than one message in a frame", ErrProtocol)
+	}
+	return nil
+}
