@@ -1,0 +1,88 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+
+	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/vm/channel"
+)
+
+// Agent carries out the host's requests. There is one in a guest.
+type Agent struct {
+	reaper *reaper
+	// requests numbers what needs a name of its own.
+	requests atomic.Int64
+
+	mu sync.Mutex
+	// mounted is the drive that each image mount shows.
+	images map[int]string
+	// scratch is where steps write outside of the workspace.
+	scratch   string
+	workspace string
+}
+
+// Run greets the host and serves it until the connection or ctx ends. It must be the first process: it reaps what nobody waits for.
+func Run(ctx context.Context, conn io.ReadWriter) error {
+	a := &Agent{reaper: &reaper{own: map[int]bool{}}, images: map[int]string{}, scratch: "/run/scratch", workspace: "/run/workspace"}
+	if err := setUpCgroups(); err != nil {
+		return fmt.Errorf("control groups: %w", err)
+	}
+	done := make(chan struct{})
+	var reaping sync.WaitGroup
+	reaping.Go(func() { a.reaper.run(done) })
+	defer reaping.Wait()
+	defer close(done)
+	return channel.Serve(ctx, conn, a.handle)
+}
+
+func (a *Agent) handle(ctx context.Context, x channel.Exchange) channel.Result {
+	result, err := a.do(ctx, x)
+	if err != nil {
+		result.Error = &channel.Error{Reason: reason(err), Message: err.Error()}
+	}
+	return result
+}
+
+// errStart marks that a container's first process could not be started.
+var errStart = errors.New("the container did not start")
+
+func reason(err error) string {
+	switch {
+	case errors.Is(err, errStart):
+		return channel.ReasonStart
+	case errors.Is(err, fs.ErrNotExist):
+		return channel.ReasonNotExist
+	case fault.ClassOf(err) == fault.User:
+		return channel.ReasonUser
+	}
+	return channel.ReasonGuest
+}
+
+func (a *Agent) do(ctx context.Context, x channel.Exchange) (channel.Result, error) {
+	switch request := x.Request; {
+	case request.Configure != nil:
+		return channel.Result{}, configure(*request.Configure)
+	case request.Workspace != nil:
+		return channel.Result{}, a.mountWorkspace(*request.Workspace)
+	case request.Container != nil:
+		return a.runContainer(ctx, *request.Container, x)
+	case request.Program != nil:
+		return a.runProgram(ctx, *request.Program, x)
+	case request.Write != nil:
+		return channel.Result{}, a.write(*request.Write, x.Input)
+	case request.Take != nil:
+		return channel.Result{}, a.take(*request.Take, x.Stdout)
+	case request.PowerOff != nil:
+		return channel.Result{}, a.powerOff()
+	}
+	return channel.Result{}, errors.New("the request asks for nothing that this agent knows")
+}
+
+// name is a new name for what belongs to one request.
+func (a *Agent) name(what string) string { return fmt.Sprintf("%s-%d", what, a.requests.Add(1)) }

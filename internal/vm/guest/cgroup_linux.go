@@ -1,0 +1,118 @@
+package guest
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const cgroupRoot = "/sys/fs/cgroup"
+
+// killTime bounds the wait for processes that were sent SIGKILL.
+const killTime = 10 * time.Second
+
+// setUpCgroups puts the agent into a group of its own, since a group with processes can't limit its children.
+func setUpCgroups() error {
+	agent := filepath.Join(cgroupRoot, "agent")
+	if err := os.Mkdir(agent, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(agent, "cgroup.procs"), []byte("0"), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(cgroupRoot, "cgroup.subtree_control"), []byte("+memory +pids"), 0o644)
+}
+
+// group is the control group of one request.
+type group struct {
+	dir  string
+	file *os.File
+}
+
+// newGroup makes a group with limits; 0 for none. Memory is in bytes.
+func newGroup(name string, memory, pids int64) (_ *group, err error) {
+	g := &group{dir: filepath.Join(cgroupRoot, name)}
+	if err := os.Mkdir(g.dir, 0o755); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(g.dir))
+		}
+	}()
+	for file, limit := range map[string]int64{"memory.max": memory, "pids.max": pids} {
+		if limit > 0 {
+			if err := g.set(file, strconv.FormatInt(limit, 10)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	g.file, err = os.Open(g.dir)
+	return g, err
+}
+
+func (g *group) set(file, value string) error {
+	return os.WriteFile(filepath.Join(g.dir, file), []byte(value), 0o644)
+}
+
+// signal sends a signal to all processes of the group but one. Those that it starts meanwhile may be missed.
+func (g *group) signal(number syscall.Signal, but int) error {
+	text, err := os.ReadFile(filepath.Join(g.dir, "cgroup.procs"))
+	if err != nil {
+		return err
+	}
+	var all error
+	for field := range strings.FieldsSeq(string(text)) {
+		pid, err := strconv.Atoi(field)
+		if err != nil {
+			return err
+		}
+		if pid == but {
+			continue
+		}
+		if err := unix.Kill(pid, number); err != nil && !errors.Is(err, unix.ESRCH) {
+			all = errors.Join(all, err)
+		}
+	}
+	return all
+}
+
+// outOfMemory tells whether the kernel killed a process of the group for want of memory.
+func (g *group) outOfMemory() bool {
+	file, err := os.Open(filepath.Join(g.dir, "memory.events"))
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if key, value, _ := strings.Cut(lines.Text(), " "); key == "oom_kill" {
+			return value != "0"
+		}
+	}
+	return false
+}
+
+// remove kills what is in the group and removes it.
+func (g *group) remove() error {
+	defer func() { _ = g.file.Close() }()
+	if err := g.set("cgroup.kill", "1"); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(killTime); ; time.Sleep(time.Millisecond) {
+		err := os.Remove(g.dir)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+			return fmt.Errorf("processes of the step can't be ended: %w", err)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package guest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/open-executor/executor/internal/vm/channel"
+)
+
+// jobDir is where the job's drive is mounted.
+const jobDir = "/run/job"
+
+// mountWorkspace mounts the job's drive, and makes room on it, beside the workspace, for what steps write elsewhere.
+func (a *Agent) mountWorkspace(w channel.Workspace) error {
+	device, err := checkedDrive(w.Drive)
+	if err != nil {
+		return err
+	}
+	// No journal, no barriers: nothing on this drive outlives the machine.
+	if err := (mount{device, jobDir, "ext4", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOATIME, "noauto_da_alloc,nobarrier"}).do(); err != nil {
+		return fmt.Errorf("workspace: %w", err)
+	}
+	workspace := filepath.Join(jobDir, "workspace")
+	// The workspace lies on top of the drive. Renaming makes room for its neighbour.
+	if err := moveInto(jobDir, ".executor-workspace"); err != nil {
+		return fmt.Errorf("workspace: %w", err)
+	}
+	if err := os.Rename(filepath.Join(jobDir, ".executor-workspace"), workspace); err != nil {
+		return fmt.Errorf("workspace: %w", err)
+	}
+	scratch := filepath.Join(jobDir, "scratch")
+	if err := os.Mkdir(scratch, 0o700); err != nil {
+		return fmt.Errorf("workspace: %w", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.workspace, a.scratch = workspace, scratch
+	return nil
+}
+
+// moveInto moves all entries of a directory into a new one in it, which must have a name that none of them has.
+func moveInto(dir, name string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	into := filepath.Join(dir, name)
+	if err := os.Mkdir(into, 0o755); err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.Name() == "lost+found" {
+			// mke2fs makes it; one that the job brought isn't empty and comes along.
+			if err := os.Remove(filepath.Join(dir, entry.Name())); err == nil {
+				continue
+			}
+		}
+		if err := os.Rename(filepath.Join(dir, entry.Name()), filepath.Join(into, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errDrive = errors.New("no such drive")
+
+func checkedDrive(i int) (string, error) {
+	if i < 1 || i > 25 {
+		return "", fmt.Errorf("drive %d: %w", i, errDrive)
+	}
+	device := drive(i)
+	fd, err := unix.Open(device, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("drive %d: %w", i, err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	// Another file may stand behind it than when the kernel looked at it first.
+	if err := unix.IoctlSetInt(fd, unix.BLKFLSBUF, 0); err != nil {
+		return "", fmt.Errorf("drive %d: %w", i, err)
+	}
+	return device, nil
+}
+
+// mountImage returns where the image on a drive is mounted.
+func (a *Agent) mountImage(i int) (string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if dir, found := a.images[i]; found {
+		if err := unix.Unmount(dir, 0); err != nil {
+			return "", fmt.Errorf("unmounting drive %d: %w", i, err)
+		}
+		delete(a.images, i)
+	}
+	device, err := checkedDrive(i)
+	if err != nil {
+		return "", err
+	}
+	dir := fmt.Sprintf("/run/images/%d", i)
+	if err := (mount{device, dir, "squashfs", unix.MS_RDONLY | unix.MS_NODEV, ""}).do(); err != nil {
+		return "", err
+	}
+	a.images[i] = dir
+	return dir, nil
+}
+
+// powerOff lets go of the job's drive, so that what stands on it is whole, and ends the machine.
+func (a *Agent) powerOff() error {
+	if err := unix.Unmount(jobDir, 0); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		unix.Sync()
+	}
+	return PowerOff()
+}

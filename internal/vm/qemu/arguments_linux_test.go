@@ -1,0 +1,72 @@
+package qemu
+
+import (
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/open-executor/executor/internal/vm"
+	"github.com/open-executor/executor/internal/vm/network"
+)
+
+func call(accelerator string) invocation {
+	mac, _ := net.ParseMAC("02:00:00:00:00:01")
+	return invocation{
+		machine: vm.Machine{
+			Name: "executor-1", CPUs: 2, Memory: 512 << 20, Arguments: []string{"extra=1"},
+			Drives: []vm.Drive{{ReadOnly: true}, {}}, Link: &network.Link{MAC: mac},
+		},
+		accelerator: accelerator, monitor: 3, channel: 4, console: 5, kernel: 6, initramfs: 7, drives: []int{8, 9}, tap: 10,
+	}
+}
+
+// valuesOf are the values that follow a flag.
+func valuesOf(args []string, flag string) []string {
+	var values []string
+	for i := range len(args) - 1 {
+		if args[i] == flag {
+			values = append(values, args[i+1])
+		}
+	}
+	return values
+}
+
+func TestMachinesAreConfined(t *testing.T) {
+	t.Parallel()
+	args := call(kvm).arguments()
+	require.Equal(t, []string{"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"}, valuesOf(args, "-sandbox"))
+	for _, flag := range []string{"-nodefaults", "-no-user-config", "-no-reboot"} {
+		require.Contains(t, args, flag)
+	}
+	require.Contains(t, valuesOf(args, "-machine")[0], "mem-merge=off")
+	// No path of the host but devices and its own descriptors.
+	for _, word := range args {
+		if at := strings.Index(word, "/"); at >= 0 {
+			require.True(t, strings.HasPrefix(word[at:], "/dev/fd/") || strings.HasPrefix(word[at:], "/dev/fdset/") || strings.HasPrefix(word[at:], "/dev/urandom") || strings.Contains(word, "rdinit=/init"), word)
+		}
+	}
+}
+
+func TestAcceleratorsHaveTheirOwnCPU(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{"host"}, valuesOf(call(kvm).arguments(), "-cpu"))
+	require.NotContains(t, valuesOf(call(kvm).arguments(), "-append")[0], "mitigations")
+	require.Equal(t, []string{"max"}, valuesOf(call(tcg).arguments(), "-cpu"))
+	require.Contains(t, valuesOf(call(tcg).arguments(), "-append")[0], "mitigations=off extra=1")
+}
+
+func TestDrivesComeInOrder(t *testing.T) {
+	t.Parallel()
+	args := call(kvm).arguments()
+	nodes := valuesOf(args, "-blockdev")
+	require.Len(t, nodes, 2)
+	require.Contains(t, nodes[0], `"node-name":"drive0","read-only":true`)
+	require.Contains(t, nodes[1], `"node-name":"drive1","read-only":false`)
+	devices := valuesOf(args, "-device")
+	require.Less(t, slices.Index(devices, "virtio-blk-device,id=drive0,drive=drive0"), slices.Index(devices, "virtio-blk-device,id=drive1,drive=drive1"))
+	require.Contains(t, devices, "virtio-net-device,netdev=network,mac=02:00:00:00:00:01")
+	require.Equal(t, []string{"size=524288k"}, valuesOf(args, "-m"))
+}
