@@ -1,0 +1,29 @@
+# shellcheck shell=bash
+# What tests with real microVMs need: QEMU, the programs of the guest, and a kernel.
+
+# vm_need CACHE: installs the programs, and unpacks Debian's kernel for virtual machines into a directory of CACHE, whose name is exported.
+vm_need() {
+  local cache=$1 package file making
+  need qemu-system-x86_64 qemu-system-x86
+  need crun crun
+  need mksquashfs squashfs-tools
+  need mke2fs e2fsprogs
+  need nft nftables
+  need ip iproute2
+  need busybox busybox-static
+  package=$(apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" { print $2; exit }')
+  [[ -n $package ]] || { apt-get update -qq && package=$(apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" { print $2; exit }'); }
+  [[ -n $package ]] || { echo 'apt knows no kernel for virtual machines (linux-image-cloud-amd64)' >&2; return 1; }
+  export EXECUTOR_TEST_KERNEL=$cache/$package
+  [[ -d $EXECUTOR_TEST_KERNEL ]] && return
+  mkdir -p "$cache"
+  making=$(mktemp -d "$cache/.making-XXXXXX")
+  (
+    cd "$making"
+    apt-get download -qq "$package"
+    file=(*.deb)
+    dpkg -x "${file[0]}" tree
+  ) 2>"$making/log" || { cat "$making/log" >&2; rm -rf "$making"; return 1; }
+  mv -T "$making/tree" "$EXECUTOR_TEST_KERNEL"
+  rm -rf "$making"
+}
