@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"github.com/sourcegraph/log"
+
+	"github.com/open-executor/executor/internal/flock"
 )
 
 const (
@@ -37,7 +39,7 @@ func newScratch(parent string) (*scratch, error) {
 	s := &scratch{dir: dir}
 	s.mark, err = os.OpenFile(filepath.Join(dir, scratchMark), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
-		err = syscall.Flock(int(s.mark.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err = flock.Try(s.mark, flock.Exclusive)
 	}
 	if err == nil {
 		// Only now: a mark that says nothing yet is nobody's to remove.
@@ -87,7 +89,7 @@ func abandoned(root *os.Root, name string) *os.File {
 	}
 	info, err := mark.Stat()
 	if err == nil && info.Mode().IsRegular() && info.Size() == int64(len(scratchNote)) && ownedByUs(info) &&
-		syscall.Flock(int(mark.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		flock.Try(mark, flock.Exclusive) == nil {
 		if note, err := io.ReadAll(mark); err == nil && string(note) == scratchNote {
 			return mark
 		}

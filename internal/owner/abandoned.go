@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/open-executor/executor/internal/flock"
 )
 
 // makingPrefix begins the names of records that are not yet complete; they live for microseconds.
@@ -84,8 +86,8 @@ func open(path string) (*Abandoned, error) {
 }
 
 func lockAndRead(path string, file *os.File) (*Abandoned, error) {
-	err := tryLock(file)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	err := flock.Try(file, flock.Exclusive)
+	if errors.Is(err, flock.ErrHeld) {
 		return nil, nil
 	}
 	if err != nil {
@@ -126,7 +128,7 @@ func (a *Abandoned) Remove(path string) error {
 }
 
 // Forget removes the record; call it when everything of the executor is gone.
-func (a *Abandoned) Forget() error { return errors.Join(os.Remove(a.path), unlock(a.file)) }
+func (a *Abandoned) Forget() error { return errors.Join(os.Remove(a.path), flock.Release(a.file)) }
 
 // Release leaves the record to a later reaper.
-func (a *Abandoned) Release() error { return unlock(a.file) }
+func (a *Abandoned) Release() error { return flock.Release(a.file) }

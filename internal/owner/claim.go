@@ -16,9 +16,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/flock"
 )
 
 // compactAbove is the journal's size in bytes from which it is cut down once nothing is tracked.
@@ -79,7 +79,7 @@ func Take(dir string, record Record) (*Claim, error) {
 }
 
 func (c *Claim) publish(making string) error {
-	if err := tryLock(c.file); err != nil {
+	if err := flock.Try(c.file, flock.Exclusive); err != nil {
 		return err
 	}
 	if _, err := c.file.Write(c.header); err != nil {
@@ -150,7 +150,7 @@ func (c *Claim) Close() error {
 	if len(c.tracked) == 0 {
 		err = os.Remove(c.path)
 	}
-	err = errors.Join(err, unlock(c.file))
+	err = errors.Join(err, flock.Release(c.file))
 	c.file = nil
 	return err
 }
@@ -160,13 +160,4 @@ func checkName(name string) error {
 		return fault.Operatorf("executor name %q can't name a file: it has to be 1 to 200 bytes without \"/\" and not begin with \".\"", name)
 	}
 	return nil
-}
-
-func tryLock(file *os.File) error {
-	return syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-}
-
-// unlock closes a locked file. A child that is just being started can hold the file open a moment longer, but not the lock.
-func unlock(file *os.File) error {
-	return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/open-executor/executor/internal/flock"
 )
 
 // helperDir makes this test binary play an executor with that state directory, which is then killed.
@@ -65,6 +67,6 @@ func crash(t *testing.T, claim *Claim) {
 	t.Helper()
 	claim.mu.Lock()
 	defer claim.mu.Unlock()
-	require.NoError(t, unlock(claim.file))
+	require.NoError(t, flock.Release(claim.file))
 	claim.file = nil
 }

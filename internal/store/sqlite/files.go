@@ -6,9 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/flock"
 )
 
 // prepareFile makes the database file with mode 0600 in a directory with mode 0700, where they are missing. A file that others
@@ -47,16 +47,10 @@ func lockFile(path string) (*fileLock, error) {
 	if err != nil {
 		return nil, fault.As(fault.Operator, err)
 	}
-	for {
-		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EINTR) {
-			break
-		}
-	}
-	if err == nil {
+	if err = flock.Try(file, flock.Exclusive); err == nil {
 		return &fileLock{file}, nil
 	}
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	if errors.Is(err, flock.ErrHeld) {
 		err = errors.New("another process has it open: stop that one or name another database")
 	}
 	return nil, errors.Join(fault.As(fault.Operator, fmt.Errorf("lock: %w", err)), file.Close())
@@ -65,8 +59,5 @@ func lockFile(path string) (*fileLock, error) {
 // fileLock is a lock that is held.
 type fileLock struct{ file *os.File }
 
-// Close frees the lock. Closing the file alone would not while a child process that is just being started, and has not yet run its
-// program, still has it open.
-func (l *fileLock) Close() error {
-	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
-}
+// Close frees the lock.
+func (l *fileLock) Close() error { return flock.Release(l.file) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/open-executor/executor/internal/api"
 	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/flock"
 )
 
 func TestCredentials(t *testing.T) {
@@ -80,22 +81,22 @@ func TestDirectory(t *testing.T) {
 func TestLock(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "lock")
-	one, err := try(path, syscall.LOCK_SH)
+	one, err := try(path, flock.Shared)
 	require.NoError(t, err)
-	two, err := try(path, syscall.LOCK_SH)
+	two, err := try(path, flock.Shared)
 	require.NoError(t, err)
-	_, err = try(path, syscall.LOCK_EX)
-	require.ErrorIs(t, err, errLocked)
+	_, err = try(path, flock.Exclusive)
+	require.ErrorIs(t, err, flock.ErrHeld)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = take(ctx, path, syscall.LOCK_EX)
+	_, err = take(ctx, path, flock.Exclusive)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NoError(t, two.release())
 
 	// Who waits while the file is removed gets the lock on the new file.
 	taken := make(chan *lock)
 	go func() {
-		l, err := take(context.Background(), path, syscall.LOCK_EX)
+		l, err := take(context.Background(), path, flock.Exclusive)
 		if err != nil {
 			panic(err)
 		}
@@ -104,9 +105,9 @@ func TestLock(t *testing.T) {
 	require.NoError(t, os.Remove(path))
 	require.NoError(t, one.release())
 	l := <-taken
-	_, err = try(path, syscall.LOCK_SH)
-	require.ErrorIs(t, err, errLocked)
+	_, err = try(path, flock.Shared)
+	require.ErrorIs(t, err, flock.ErrHeld)
 	require.NoError(t, l.release())
-	_, err = try(filepath.Join(path, "below"), syscall.LOCK_EX)
+	_, err = try(filepath.Join(path, "below"), flock.Exclusive)
 	require.ErrorIs(t, err, syscall.ENOTDIR)
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/open-executor/executor/internal/flock"
 )
 
 // Disk is a squashfs in use. While it is open its file stays in the store.
@@ -60,7 +62,7 @@ func (s *Store) open(ctx context.Context, key, source string) (*Disk, error) {
 	if _, err := os.Lstat(s.path(key, recordFile)); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	l, err := take(ctx, s.path(key, lockFile), syscall.LOCK_SH)
+	l, err := take(ctx, s.path(key, lockFile), flock.Shared)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/open-executor/executor/internal/flock"
 )
 
 // sweep removes the directories of makers that are gone, and disks without a record.
@@ -40,8 +42,8 @@ func (s *Store) sweep() error {
 
 func (s *Store) sweepTemp(name string) error {
 	path := s.path(name, "")
-	l, err := try(path+lockFile, syscall.LOCK_EX)
-	if errors.Is(err, errLocked) {
+	l, err := try(path+lockFile, flock.Exclusive)
+	if errors.Is(err, flock.ErrHeld) {
 		return nil
 	}
 	if err != nil {
@@ -114,16 +116,16 @@ func (s *Store) list() ([]kept, int64, error) {
 
 // evictOne removes a disk that nobody uses or makes, if sure says so once that is certain.
 func (s *Store) evictOne(key string, sure func() bool) (err error) {
-	making, err := try(s.path(key, makingFile), syscall.LOCK_EX)
-	if errors.Is(err, errLocked) {
+	making, err := try(s.path(key, makingFile), flock.Exclusive)
+	if errors.Is(err, flock.ErrHeld) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, making.release()) }()
-	users, err := try(s.path(key, lockFile), syscall.LOCK_EX)
-	if errors.Is(err, errLocked) {
+	users, err := try(s.path(key, lockFile), flock.Exclusive)
+	if errors.Is(err, flock.ErrHeld) {
 		return nil
 	}
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/open-executor/executor/internal/flock"
 )
 
 // How often a lock that others hold is tried again: quickly at first.
@@ -15,18 +17,15 @@ const (
 	lastRetry  = 250 * time.Millisecond
 )
 
-// errLocked says that others hold a lock.
-var errLocked = syscall.EWOULDBLOCK
-
 // lock is a locked file. The kernel drops it with the process.
 type lock struct{ file *os.File }
 
-// take waits for the lock on path, which it makes when missing. How is LOCK_SH or LOCK_EX.
-func take(ctx context.Context, path string, how int) (*lock, error) {
+// take waits for the lock on path, which it makes when missing.
+func take(ctx context.Context, path string, mode flock.Mode) (*lock, error) {
 	wait := firstRetry
 	for {
-		l, err := try(path, how)
-		if !errors.Is(err, errLocked) {
+		l, err := try(path, mode)
+		if !errors.Is(err, flock.ErrHeld) {
 			return l, err
 		}
 		timer := time.NewTimer(wait)
@@ -40,15 +39,15 @@ func take(ctx context.Context, path string, how int) (*lock, error) {
 	}
 }
 
-// try takes a lock or returns errLocked.
-func try(path string, how int) (*lock, error) {
+// try takes a lock or returns flock.ErrHeld.
+func try(path string, mode flock.Mode) (*lock, error) {
 	for {
 		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 		if err != nil {
 			return nil, err
 		}
 		l := &lock{file}
-		if err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB); err != nil {
+		if err := flock.Try(file, mode); err != nil {
 			return nil, errors.Join(err, file.Close())
 		}
 		// Whoever held it before may have removed the file: then the lock on it says nothing.
@@ -66,7 +65,5 @@ func try(path string, how int) (*lock, error) {
 	}
 }
 
-// release gives the lock back. A child that is just being started can hold the file open a moment longer, but not the lock.
-func (l *lock) release() error {
-	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
-}
+// release gives the lock back.
+func (l *lock) release() error { return flock.Release(l.file) }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/flock"
 )
 
 // errDamaged says that a disk has to be made again.
@@ -22,7 +23,7 @@ var errDamaged = errors.New("the disk is damaged")
 // ensure makes the disk when it is missing or damaged, and sees to it that its source has proved to have the image. One process does so
 // at a time for a disk; those who use it are not in the way.
 func (s *Store) ensure(ctx context.Context, key string, w wanted) (err error) {
-	making, err := take(ctx, s.path(key, makingFile), syscall.LOCK_EX)
+	making, err := take(ctx, s.path(key, makingFile), flock.Exclusive)
 	if err != nil {
 		return err
 	}

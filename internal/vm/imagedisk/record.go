@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/open-executor/executor/internal/flock"
 )
 
 // What stands behind a disk's key in the names of its files.
@@ -116,7 +118,7 @@ const tempPrefix = "tmp-"
 func (s *Store) inTemp(ctx context.Context, do func(dir string) error) (err error) {
 	dir := filepath.Join(s.options.Dir, tempPrefix+rand.Text())
 	// Who sweeps may hold it for a moment.
-	l, err := take(ctx, dir+lockFile, syscall.LOCK_EX)
+	l, err := take(ctx, dir+lockFile, flock.Exclusive)
 	if err != nil {
 		return err
 	}
