@@ -32,10 +32,6 @@ type Call struct {
 	done   chan struct{}
 }
 
-func errTooLarge(size int) error {
-	return fault.Userf("the request measures %d bytes, more than the %d that a guest takes: shorten the environment", size, MaxRequest)
-}
-
 // Do makes a request and waits for its result. When ctx ends first the request goes on in the guest; it is for those that take no
 // longer than the guest needs to answer.
 func (c *Client) Do(ctx context.Context, request Request, streams Streams) (Result, error) {
@@ -146,18 +142,16 @@ func (c *Call) Done() <-chan struct{} { return c.done }
 func (c *Call) Wait(ctx context.Context) (Result, error) {
 	select {
 	case <-c.done:
+	case <-ctx.Done():
+	case <-c.client.done:
+	}
+	select {
+	case <-c.done: // perhaps just before one of the others
 	default:
-		select {
-		case <-c.done:
-		case <-ctx.Done():
+		if ctx.Err() != nil {
 			return Result{}, context.Cause(ctx)
-		case <-c.client.done:
-			select {
-			case <-c.done: // it came just before the end
-			default:
-				return Result{}, c.client.Err()
-			}
 		}
+		return Result{}, c.client.Err()
 	}
 	if e := c.result.Error; e != nil {
 		return c.result, fault.As(e.class(), e)

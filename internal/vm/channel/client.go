@@ -2,13 +2,14 @@ package channel
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/open-executor/executor/internal/fault"
 )
 
 // Bounds of waits for the guest, unless Timing says otherwise.
@@ -33,8 +34,7 @@ type Client struct {
 	conn   net.Conn
 	timing Timing
 
-	writing sync.Mutex
-	packed  []byte
+	out *writer
 
 	mu    sync.Mutex
 	calls map[uint32]*Call
@@ -60,7 +60,10 @@ func Connect(ctx context.Context, conn net.Conn, timing Timing) (*Client, error)
 	if err := greet(ctx, conn, from); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	c := &Client{conn: conn, timing: timing, calls: map[uint32]*Call{}, heard: time.Now(), done: make(chan struct{})}
+	c := &Client{
+		conn: conn, timing: timing, out: &writer{to: patient{conn, timing.Write}, limit: MaxRequest},
+		calls: map[uint32]*Call{}, heard: time.Now(), done: make(chan struct{}),
+	}
 	c.routes.Go(func() { c.fail(c.receive(from)) })
 	c.routes.Go(c.watch)
 	return c, nil
@@ -183,41 +186,43 @@ func (c *Client) watch() {
 		case silent > c.timing.Silence:
 			c.fail(fmt.Errorf("%w: nothing for %s", ErrUnresponsive, c.timing.Silence))
 		default:
-			c.failOn(c.send(kindPing, 0, nil))
+			_ = c.send(kindPing, 0, nil) // a failure ends the connection
 		}
 	}
 }
 
-// failOn ends the connection where there is an error.
-func (c *Client) failOn(err error) {
-	if err != nil {
-		c.fail(err)
-	}
+// patient gives a guest that doesn't read only so much time.
+type patient struct {
+	net.Conn
+	limit time.Duration
 }
 
-func (c *Client) sendMessage(k kind, stream uint32, message any) error {
-	payload, err := json.Marshal(message)
-	if err != nil {
-		return err
+func (p patient) Write(b []byte) (int, error) {
+	if err := p.SetWriteDeadline(time.Now().Add(p.limit)); err != nil {
+		return 0, err
 	}
-	if len(payload) > MaxRequest {
-		return errTooLarge(len(payload))
-	}
-	return c.send(k, stream, payload)
+	return p.Conn.Write(b)
 }
 
-// send writes one frame. A guest that doesn't read ends the connection.
+// send writes one frame. A guest that doesn't take it ends the connection.
 func (c *Client) send(k kind, stream uint32, payload []byte) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	c.packed = appendFrame(c.packed[:0], k, stream, payload)
-	if err := c.conn.SetWriteDeadline(time.Now().Add(c.timing.Write)); err != nil {
-		return err
+	return c.sent(c.out.send(k, stream, payload))
+}
+
+// sendMessage writes a message as send does. One that is too large is the job's fault, and ends nothing.
+func (c *Client) sendMessage(k kind, stream uint32, message any) error {
+	err := c.out.sendMessage(k, stream, message)
+	if errors.Is(err, errTooLarge) {
+		return fault.Userf("the request to the guest: %w: shorten the environment", err)
 	}
-	if _, err := c.conn.Write(c.packed); err != nil {
+	return c.sent(err)
+}
+
+// sent takes a failure to write for the end of the connection.
+func (c *Client) sent(err error) error {
+	if err != nil {
 		err = fmt.Errorf("sending to the guest: %w", err)
 		c.fail(err)
-		return err
 	}
-	return nil
+	return err
 }

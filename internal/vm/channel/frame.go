@@ -8,9 +8,11 @@ package channel
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // Version of the protocol. Host and guest must have the same: the guest's initramfs is made of the host's own release.
@@ -81,6 +83,40 @@ func (r *reader) next() (frame, error) {
 		return frame{}, err
 	}
 	return f, nil
+}
+
+// writer writes frames. Safe for concurrent use.
+type writer struct {
+	to io.Writer
+	// limit bounds messages in bytes: what the other end reads.
+	limit int
+
+	mu     sync.Mutex
+	packed []byte
+}
+
+// errTooLarge is in the error of a message that the other end would refuse.
+var errTooLarge = errors.New("the message is too large")
+
+// send writes one frame, in one piece.
+func (w *writer) send(k kind, stream uint32, payload []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.packed = appendFrame(w.packed[:0], k, stream, payload)
+	_, err := w.to.Write(w.packed)
+	return err
+}
+
+// sendMessage writes a message as one frame.
+func (w *writer) sendMessage(k kind, stream uint32, message any) error {
+	payload, err := json.Marshal(message)
+	if err != nil {
+		return err
+	}
+	if len(payload) > w.limit {
+		return fmt.Errorf("%w: %d bytes, %d are allowed", errTooLarge, len(payload), w.limit)
+	}
+	return w.send(k, stream, payload)
 }
 
 // appendFrame appends a frame whose payload the other end takes.

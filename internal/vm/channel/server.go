@@ -2,8 +2,6 @@ package channel
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -27,9 +25,7 @@ type Handler func(ctx context.Context, exchange Exchange) Result
 
 type server struct {
 	handler Handler
-	writing sync.Mutex
-	to      io.Writer
-	packed  []byte
+	out     *writer
 
 	mu   sync.Mutex
 	open map[uint32]*opened
@@ -45,12 +41,12 @@ type opened struct {
 // ends. Closing conn is the caller's business. All requests have ended when it returns.
 func Serve(ctx context.Context, conn io.ReadWriter, handler Handler) error {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &server{handler: handler, to: conn, open: map[uint32]*opened{}}
+	s := &server{handler: handler, out: &writer{to: conn, limit: MaxPayload}, open: map[uint32]*opened{}}
 	var working sync.WaitGroup
 	defer working.Wait()
 	defer s.endAll()
 	defer cancel()
-	if err := s.sendMessage(kindHello, 0, hello{Version: Version}); err != nil {
+	if err := s.out.sendMessage(kindHello, 0, hello{Version: Version}); err != nil {
 		return err
 	}
 	from := &reader{from: conn, limit: MaxRequest}
@@ -82,7 +78,7 @@ func (o *opened) end(err error) {
 func (s *server) take(ctx context.Context, f frame, working *sync.WaitGroup) error {
 	switch f.kind {
 	case kindPing:
-		return s.send(kindPong, 0, nil)
+		return s.out.send(kindPong, 0, nil)
 	case kindRequest:
 		return s.begin(ctx, f, working)
 	case kindInput, kindInputEnd, kindSignal:
@@ -144,8 +140,8 @@ func (s *server) begin(ctx context.Context, f frame, working *sync.WaitGroup) er
 		result := s.handler(ctx, Exchange{
 			Request: request,
 			Input:   input,
-			Stdout:  output{s, kindStdout, stream},
-			Stderr:  output{s, kindStderr, stream},
+			Stdout:  output{s.out, kindStdout, stream},
+			Stderr:  output{s.out, kindStderr, stream},
 			Signals: o.signals,
 		})
 		_ = input.Close() // the host may still be sending
@@ -156,7 +152,7 @@ func (s *server) begin(ctx context.Context, f frame, working *sync.WaitGroup) er
 		if mine {
 			o.end(io.ErrClosedPipe)
 		}
-		_ = s.sendMessage(kindResult, stream, result.bounded()) // fails when the connection has ended, which ends Serve
+		_ = s.out.sendMessage(kindResult, stream, result.bounded()) // fails when the connection has ended, which ends Serve
 	})
 	return nil
 }
@@ -171,7 +167,7 @@ func (r Result) bounded() Result {
 
 // output sends what is written to it.
 type output struct {
-	server *server
+	out    *writer
 	kind   kind
 	stream uint32
 }
@@ -179,29 +175,10 @@ type output struct {
 func (o output) Write(p []byte) (int, error) {
 	for written := 0; written < len(p); {
 		piece := p[written:min(len(p), written+MaxPayload)]
-		if err := o.server.send(o.kind, o.stream, piece); err != nil {
+		if err := o.out.send(o.kind, o.stream, piece); err != nil {
 			return written, err
 		}
 		written += len(piece)
 	}
 	return len(p), nil
-}
-
-func (s *server) sendMessage(k kind, stream uint32, message any) error {
-	payload, err := json.Marshal(message)
-	if err != nil {
-		return err
-	}
-	if len(payload) > MaxPayload {
-		return errors.New("message is too large")
-	}
-	return s.send(k, stream, payload)
-}
-
-func (s *server) send(k kind, stream uint32, payload []byte) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	s.packed = appendFrame(s.packed[:0], k, stream, payload)
-	_, err := s.to.Write(s.packed)
-	return err
 }
