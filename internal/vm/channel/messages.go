@@ -35,8 +35,6 @@ type Configure struct {
 	Time time.Time `json:"time"`
 	// Entropy is credited to the guest's random number generator: at least 32 bytes.
 	Entropy []byte `json:"entropy"`
-	// Root is the drive with the guest's own programs, squashfs.
-	Root int `json:"root"`
 	// Network is nil for a guest that has none.
 	Network *Network `json:"network,omitempty"`
 }

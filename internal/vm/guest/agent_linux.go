@@ -20,11 +20,10 @@ type Agent struct {
 	requests atomic.Int64
 
 	mu sync.Mutex
-	// mounted is the drive that each image mount shows.
+	// images are where the drives' images are mounted.
 	images map[int]string
 	// scratch is where steps write outside of the workspace.
-	scratch   string
-	workspace string
+	workspace, scratch string
 }
 
 // Run greets the host and serves it until the connection or ctx ends. It must be the first process: it reaps what nobody waits for.
@@ -82,6 +81,13 @@ func (a *Agent) do(ctx context.Context, x channel.Exchange) (channel.Result, err
 		return channel.Result{}, a.powerOff()
 	}
 	return channel.Result{}, errors.New("the request asks for nothing that this agent knows")
+}
+
+// places are the workspace, and where steps write outside of it.
+func (a *Agent) places() (workspace, scratch string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.workspace, a.scratch
 }
 
 // name is a new name for what belongs to one request.

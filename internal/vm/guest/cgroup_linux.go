@@ -85,6 +85,9 @@ func (g *group) signal(number syscall.Signal, but int) error {
 	return all
 }
 
+// kill sends SIGKILL to all processes of the group, also to those that are being started.
+func (g *group) kill() error { return g.set("cgroup.kill", "1") }
+
 // outOfMemory tells whether the kernel killed a process of the group for want of memory.
 func (g *group) outOfMemory() bool {
 	file, err := os.Open(filepath.Join(g.dir, "memory.events"))
@@ -103,16 +106,15 @@ func (g *group) outOfMemory() bool {
 // remove kills what is in the group and removes it.
 func (g *group) remove() error {
 	defer func() { _ = g.file.Close() }()
-	if err := g.set("cgroup.kill", "1"); err != nil {
+	if err := g.kill(); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(killTime); ; time.Sleep(time.Millisecond) {
-		err := os.Remove(g.dir)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
-			return fmt.Errorf("processes of the step can't be ended: %w", err)
-		}
+	err := poll(killTime, func() (retry bool, err error) {
+		err = os.Remove(g.dir)
+		return errors.Is(err, unix.EBUSY), err
+	})
+	if err != nil {
+		return fmt.Errorf("processes of the step can't be ended: %w", err)
 	}
+	return nil
 }

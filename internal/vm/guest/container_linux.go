@@ -56,10 +56,8 @@ func (a *Agent) prepare(b *bundle, c channel.Container) error {
 	if err != nil {
 		return fmt.Errorf("the step's image: %w", err)
 	}
-	a.mu.Lock()
-	workspace := a.workspace
-	b.scratch = filepath.Join(a.scratch, filepath.Base(b.dir))
-	a.mu.Unlock()
+	workspace, scratch := a.places()
+	b.scratch = filepath.Join(scratch, filepath.Base(b.dir))
 	upper, work := filepath.Join(b.scratch, "files"), filepath.Join(b.scratch, "work")
 	err = errors.Join(os.MkdirAll(b.rootfs(), 0o755), os.MkdirAll(upper, 0o755), os.MkdirAll(work, 0o755))
 	if err != nil {

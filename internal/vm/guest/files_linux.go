@@ -17,9 +17,7 @@ import (
 const maxTaken = 64 << 20
 
 func (a *Agent) take(t channel.Take, out io.Writer) error {
-	a.mu.Lock()
-	workspace := a.workspace
-	a.mu.Unlock()
+	workspace, _ := a.places()
 	content, err := jobtree.TakeFile(workspace, t.Path, min(t.Limit, maxTaken))
 	if err != nil {
 		return err
@@ -30,9 +28,7 @@ func (a *Agent) take(t channel.Take, out io.Writer) error {
 
 // write writes a file in place of whatever stands there.
 func (a *Agent) write(w channel.Write, content io.Reader) (err error) {
-	a.mu.Lock()
-	base := a.workspace
-	a.mu.Unlock()
+	base, _ := a.places()
 	name := filepath.FromSlash(w.Path)
 	if strings.HasPrefix(w.Path, "/") {
 		base, name = "/", strings.TrimLeft(name, "/")

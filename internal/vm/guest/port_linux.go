@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,18 +19,17 @@ const (
 
 // OpenChannel opens the way to the host, whichever this machine has.
 func OpenChannel() (io.ReadWriteCloser, error) {
-	for deadline := time.Now().Add(appear); ; time.Sleep(time.Millisecond) {
-		port, err := openPort("/sys/class/virtio-ports", "/dev")
-		if port != nil || err != nil {
-			return port, err
+	var conn io.ReadWriteCloser
+	err := poll(appear, func() (retry bool, err error) {
+		if conn, err = openPort("/sys/class/virtio-ports", "/dev"); conn == nil && err == nil {
+			conn, err = acceptVsock()
 		}
-		if socket, err := acceptVsock(); socket != nil || err != nil {
-			return socket, err
-		}
-		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("there is neither a virtio-serial port %q nor a vsock device after %s", PortName, appear)
-		}
+		return conn == nil && err == nil, err
+	})
+	if conn == nil && err == nil {
+		err = fmt.Errorf("there is neither a virtio-serial port %q nor a vsock device after %s", PortName, appear)
 	}
+	return conn, err
 }
 
 // openPort opens the port with our name; nil when there is none.
@@ -50,7 +48,7 @@ func openPort(class, dev string) (io.ReadWriteCloser, error) {
 		}
 		// The descriptor blocks: a port answers a read without waiting as long as nobody is connected.
 		path := filepath.Join(dev, filepath.Base(filepath.Dir(file)))
-		if err := awaitFile(path, appear); err != nil {
+		if err := awaitFile(path); err != nil {
 			return nil, err
 		}
 		fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)

@@ -23,11 +23,8 @@ func (a *Agent) run(ctx context.Context, cmd *exec.Cmd, g *group, x channel.Exch
 		result.OutOfMemory = g.outOfMemory()
 		err = errors.Join(err, g.remove())
 	}()
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(g.file.Fd())
-	if cmd.Stdin != nil {
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(g.file.Fd())}
+	if program := x.Request.Program; program != nil && program.Terminal {
 		return result, a.runOnTerminal(ctx, cmd, g, x, &result)
 	}
 	outputs, err := a.startWithPipes(cmd, x)
@@ -41,7 +38,7 @@ func (a *Agent) run(ctx context.Context, cmd *exec.Cmd, g *group, x channel.Exch
 	close(ended)
 	passing.Wait()
 	// A process that the step left behind may hold the pipes: it is killed before their end is awaited.
-	err = errors.Join(exitOf(cmd, &result, err), g.set("cgroup.kill", "1"))
+	err = errors.Join(exitOf(cmd, &result, err), g.kill())
 	outputs.Wait()
 	return result, err
 }
@@ -112,14 +109,14 @@ func passSignals(ctx context.Context, g *group, but int, signals <-chan channel.
 		case <-ended:
 			return
 		case <-ctx.Done():
-			_ = g.set("cgroup.kill", "1") // remove tries again, and says so
+			_ = g.kill() // remove tries again, and says so
 			return
 		case signal, open := <-signals:
 			switch {
 			case !open:
 				signals = nil
 			case signal.Number == unix.SIGKILL:
-				_ = g.set("cgroup.kill", "1")
+				_ = g.kill()
 			case signal.Number == 0 && resize != nil:
 				resize(signal.Rows, signal.Columns)
 			case signal.Number != 0:
@@ -154,7 +151,7 @@ func (a *Agent) runOnTerminal(ctx context.Context, cmd *exec.Cmd, g *group, x ch
 	others.Go(func() { _, _ = io.Copy(onlyWriter{master}, x.Input) })
 	err = a.reaper.wait(cmd)
 	close(ended)
-	err = errors.Join(exitOf(cmd, result, err), g.set("cgroup.kill", "1"))
+	err = errors.Join(exitOf(cmd, result, err), g.kill())
 	copying.Wait()
 	if closer, ok := x.Input.(io.Closer); ok {
 		_ = closer.Close()
@@ -165,9 +162,7 @@ func (a *Agent) runOnTerminal(ctx context.Context, cmd *exec.Cmd, g *group, x ch
 
 // runProgram runs a program of the guest's own root.
 func (a *Agent) runProgram(ctx context.Context, p channel.Program, x channel.Exchange) (channel.Result, error) {
-	a.mu.Lock()
-	workspace := a.workspace
-	a.mu.Unlock()
+	workspace, _ := a.places()
 	dir, err := jobtree.Dir(workspace, p.Dir)
 	if err != nil {
 		return channel.Result{}, err
@@ -183,9 +178,5 @@ func (a *Agent) runProgram(ctx context.Context, p channel.Program, x channel.Exc
 	if err != nil {
 		return channel.Result{}, err
 	}
-	cmd := &exec.Cmd{Path: path, Args: p.Args, Dir: dir, Env: p.Env}
-	if p.Terminal {
-		cmd.Stdin = x.Input
-	}
-	return a.run(ctx, cmd, g, x)
+	return a.run(ctx, &exec.Cmd{Path: path, Args: p.Args, Dir: dir, Env: p.Env}, g, x)
 }

@@ -100,7 +100,7 @@ func loadModule(path string) error {
 
 // enterRoot puts the guest's root, with a writable layer in memory, in place of the initramfs, whose memory is given back.
 func enterRoot() error {
-	if err := awaitFile(drive(0), appear); err != nil {
+	if err := awaitFile(drive(0)); err != nil {
 		return fmt.Errorf("the drive with the guest's root: %w", err)
 	}
 	err := mountAll(
@@ -149,10 +149,19 @@ func enterRoot() error {
 func drive(i int) string { return "/dev/vd" + string(rune('a'+i)) }
 
 // awaitFile waits for a device's file, which the kernel makes once the driver has found the device.
-func awaitFile(path string, limit time.Duration) error {
+func awaitFile(path string) error {
+	return poll(appear, func() (retry bool, err error) {
+		_, err = os.Stat(path)
+		return errors.Is(err, fs.ErrNotExist), err
+	})
+}
+
+// poll tries something, every millisecond, for as long as it asks for a retry and the limit isn't over. It is for what the kernel does on
+// its own time and doesn't announce.
+func poll(limit time.Duration, try func() (retry bool, err error)) error {
 	for deadline := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
-		_, err := os.Stat(path)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) || time.Now().After(deadline) {
+		retry, err := try()
+		if !retry || time.Now().After(deadline) {
 			return err
 		}
 	}

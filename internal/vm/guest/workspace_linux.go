@@ -1,7 +1,6 @@
 package guest
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,11 +24,12 @@ func (a *Agent) mountWorkspace(w channel.Workspace) error {
 		return fmt.Errorf("workspace: %w", err)
 	}
 	workspace := filepath.Join(jobDir, "workspace")
-	// The workspace lies on top of the drive. Renaming makes room for its neighbour.
-	if err := moveInto(jobDir, ".executor-workspace"); err != nil {
-		return fmt.Errorf("workspace: %w", err)
+	// The workspace lies on top of the drive. Moving it makes room for its neighbour.
+	making, err := moveDown(jobDir)
+	if err == nil {
+		err = os.Rename(making, workspace)
 	}
-	if err := os.Rename(filepath.Join(jobDir, ".executor-workspace"), workspace); err != nil {
+	if err != nil {
 		return fmt.Errorf("workspace: %w", err)
 	}
 	scratch := filepath.Join(jobDir, "scratch")
@@ -42,15 +42,18 @@ func (a *Agent) mountWorkspace(w channel.Workspace) error {
 	return nil
 }
 
-// moveInto moves all entries of a directory into a new one in it, which must have a name that none of them has.
-func moveInto(dir, name string) error {
+// moveDown moves all entries of a directory into a new one in it, whose path it returns.
+func moveDown(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return "", err
 	}
-	into := filepath.Join(dir, name)
-	if err := os.Mkdir(into, 0o755); err != nil {
-		return err
+	into, err := os.MkdirTemp(dir, ".workspace-")
+	if err == nil {
+		err = os.Chmod(into, 0o755)
+	}
+	if err != nil {
+		return "", err
 	}
 	for _, entry := range entries {
 		if entry.Name() == "lost+found" {
@@ -60,17 +63,15 @@ func moveInto(dir, name string) error {
 			}
 		}
 		if err := os.Rename(filepath.Join(dir, entry.Name()), filepath.Join(into, entry.Name())); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	return into, nil
 }
-
-var errDrive = errors.New("no such drive")
 
 func checkedDrive(i int) (string, error) {
 	if i < 1 || i > 25 {
-		return "", fmt.Errorf("drive %d: %w", i, errDrive)
+		return "", fmt.Errorf("drive %d: there is no such drive", i)
 	}
 	device := drive(i)
 	fd, err := unix.Open(device, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -107,10 +108,9 @@ func (a *Agent) mountImage(i int) (string, error) {
 	return dir, nil
 }
 
-// powerOff lets go of the job's drive, so that what stands on it is whole, and ends the machine.
+// powerOff lets go of the job's drive, so that what stands on it is whole, and ends the machine. There may be no job's drive, and one that
+// is busy is at least synced.
 func (a *Agent) powerOff() error {
-	if err := unix.Unmount(jobDir, 0); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-		unix.Sync()
-	}
+	_ = unix.Unmount(jobDir, 0)
 	return PowerOff()
 }
