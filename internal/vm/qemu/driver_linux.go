@@ -100,11 +100,11 @@ func (d *Driver) start(ctx context.Context, machine vm.Machine, accelerator stri
 	defer func() { files.closeTheirs() }()
 	i := &instance{drives: make([]int, len(machine.Drives)), done: make(chan struct{})}
 	call := invocation{machine: machine, accelerator: accelerator}
-	var monitorEnd, consoleEnd net.Conn
+	var consoleEnd *net.UnixConn
 	for _, socket := range []struct {
-		mine *net.Conn
+		mine **net.UnixConn
 		fd   *int
-	}{{&monitorEnd, &call.monitor}, {&i.channel, &call.channel}, {&consoleEnd, &call.console}} {
+	}{{&i.control, &call.monitor}, {&i.channel, &call.channel}, {&consoleEnd, &call.console}} {
 		if *socket.mine, *socket.fd, err = files.socket(); err != nil {
 			return nil, errors.Join(fmt.Errorf("starting a machine: %w", err), files.closeMine())
 		}
@@ -135,12 +135,7 @@ func (d *Driver) start(ctx context.Context, machine vm.Machine, accelerator stri
 	}
 	files.closeTheirs()
 	i.watch(consoleEnd)
-	unix, ok := monitorEnd.(*net.UnixConn)
-	if !ok {
-		return nil, errors.Join(errors.New("starting QEMU: the monitor's socket is of another kind"), i.Close())
-	}
-	i.control = unix
-	if i.monitor, err = newMonitor(ctx, unix); err != nil {
+	if i.monitor, err = newMonitor(ctx, i.control); err != nil {
 		err = fmt.Errorf("starting QEMU: %w", err)
 		closeErr := i.Close()
 		if said := strings.TrimSpace(string(i.said.Bytes())); said != "" {
@@ -174,7 +169,7 @@ func (h *handover) open(path string) (int, error) {
 }
 
 // socket makes a pair of connected sockets, one of them for the child.
-func (h *handover) socket() (net.Conn, int, error) {
+func (h *handover) socket() (*net.UnixConn, int, error) {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, 0, err
@@ -186,7 +181,7 @@ func (h *handover) socket() (net.Conn, int, error) {
 		return nil, 0, err
 	}
 	h.mine = append(h.mine, conn)
-	return conn, h.add(theirs), nil
+	return conn.(*net.UnixConn), h.add(theirs), nil // a pair of them is what was asked for
 }
 
 func (h *handover) closeTheirs() {

@@ -19,11 +19,11 @@ import (
 
 // instance is one machine.
 type instance struct {
-	cmd     *exec.Cmd
-	monitor *monitor
-	control *net.UnixConn
-	channel net.Conn
-	console console.Tail
+	cmd *exec.Cmd
+	// monitor speaks over control.
+	monitor          *monitor
+	control, channel *net.UnixConn
+	console          console.Tail
 	// said is what the program prints, which it does when something is wrong.
 	said console.Tail
 
@@ -48,9 +48,7 @@ func (i *instance) watch(from net.Conn) {
 		_ = from.Close()
 		<-copied
 		_ = i.channel.Close()
-		if i.control != nil {
-			_ = i.control.Close()
-		}
+		_ = i.control.Close()
 		close(i.done)
 	}()
 }
