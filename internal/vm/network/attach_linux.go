@@ -213,10 +213,9 @@ func (n *Network) change(ctx context.Context, script string) error {
 	if err == nil {
 		return nil
 	}
-	if _, again := nft(ctx, n.policy.ruleset(n.members())); again != nil {
+	if again := n.restore(ctx, log.Error(err)); again != nil {
 		return fmt.Errorf("changing the machines' egress policy: %w", errors.Join(err, again))
 	}
-	n.logger.Warn("the machines' egress policy was gone and is back; who flushes nftables here?", log.Error(err))
 	return nil
 }
 

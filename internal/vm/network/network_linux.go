@@ -140,11 +140,19 @@ func (n *Network) Verify(ctx context.Context) (mended bool, err error) {
 	if err != nil || len(present) == 2 {
 		return false, err
 	}
-	if _, err := nft(ctx, n.policy.ruleset(n.members())); err != nil {
+	if err := n.restore(ctx, log.String("table", n.policy.table)); err != nil {
 		return false, fmt.Errorf("putting the machines' egress policy back: %w", err)
 	}
-	n.logger.Warn("the machines' egress policy was gone and is back; who flushes nftables here?", log.String("table", n.policy.table))
 	return true, nil
+}
+
+// restore makes the tables anew, for the links that there are, and says so. The caller holds changing.
+func (n *Network) restore(ctx context.Context, why log.Field) error {
+	if _, err := nft(ctx, n.policy.ruleset(n.members())); err != nil {
+		return err
+	}
+	n.logger.Warn("the machines' egress policy was gone and is back; who flushes nftables here?", why)
+	return nil
 }
 
 func (n *Network) isClosed() bool {
