@@ -39,26 +39,35 @@ func (w *Writer) PutDocument(mediaType types.MediaType, text []byte) (v1.Descrip
 
 // Put stores a blob and returns its digest and size.
 func (w *Writer) Put(r io.Reader) (d v1.Descriptor, err error) {
+	err = w.store(func(file io.Writer) (v1.Hash, error) {
+		sum := sha256.New()
+		size, err := io.Copy(io.MultiWriter(file, sum), r)
+		d = v1.Descriptor{Digest: v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum.Sum(nil))}, Size: size}
+		return d.Digest, err
+	})
+	return d, err
+}
+
+// store has a blob written and gives it the name of its digest. Of one that fails nothing is left.
+func (w *Writer) store(write func(io.Writer) (v1.Hash, error)) (err error) {
 	file, err := os.CreateTemp(w.dir, ".blob-")
 	if err != nil {
-		return v1.Descriptor{}, err
+		return err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, os.Remove(file.Name()))
 		}
 	}()
-	sum := sha256.New()
-	size, err := io.Copy(io.MultiWriter(file, sum), r)
+	digest, err := write(file)
 	if err = errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
-		return v1.Descriptor{}, err
+		return err
 	}
-	digest := v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum.Sum(nil))}
 	path, err := blobPath(w.dir, digest)
 	if err != nil {
-		return v1.Descriptor{}, err
+		return err
 	}
-	return v1.Descriptor{Digest: digest, Size: size}, os.Rename(file.Name(), path)
+	return os.Rename(file.Name(), path)
 }
 
 // Copy takes a blob over from another layout.
@@ -74,7 +83,7 @@ func (w *Writer) Copy(from *Layout, d v1.Descriptor) error {
 }
 
 // CopyFile stores a file as the blob that it must be.
-func (w *Writer) CopyFile(path string, d v1.Descriptor) (err error) {
+func (w *Writer) CopyFile(path string, d v1.Descriptor) error {
 	to, err := blobPath(w.dir, d.Digest)
 	if err != nil {
 		return err
@@ -87,20 +96,10 @@ func (w *Writer) CopyFile(path string, d v1.Descriptor) (err error) {
 		return err
 	}
 	defer func() { _ = from.Close() }()
-	file, err := os.CreateTemp(w.dir, ".blob-")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(file.Name()))
-		}
-	}()
-	_, err = io.CopyBuffer(onlyWriter{file}, verify(from, d), make([]byte, copyBuffer))
-	if err = errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), to)
+	return w.store(func(file io.Writer) (v1.Hash, error) {
+		_, err := io.CopyBuffer(onlyWriter{file}, verify(from, d), make([]byte, copyBuffer))
+		return d.Digest, err
+	})
 }
 
 // onlyWriter keeps io.Copy from giving the file's own, smaller buffer the preference over that of CopyFile.
