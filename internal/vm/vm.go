@@ -19,8 +19,7 @@ type Machine struct {
 	CPUs int
 	// Memory is the guest's memory in bytes.
 	Memory int64
-	// Kernel is a kernel as the driver takes it: an ELF image (vmlinux) for Firecracker, a bzImage (vmlinuz) for QEMU. Initramfs is a cpio
-	// archive whose /init is the guest agent.
+	// Kernel is an ELF image (vmlinux). Initramfs is a cpio archive whose /init is the guest agent.
 	Kernel, Initramfs string
 	// Arguments are added to the kernel's command line.
 	Arguments []string

@@ -168,6 +168,19 @@ func TestModulesThatCannotBeUsed(t *testing.T) {
 	require.ErrorContains(t, err, "module kernel/virtio_blk.ko")
 }
 
+func TestSignaturesAreLeftOut(t *testing.T) {
+	t.Parallel()
+	sign := func(length uint32) []byte {
+		signed := append([]byte("module"), "signature"...)
+		signed = append(signed, make([]byte, signatureSize-4)...)
+		return append(binary.BigEndian.AppendUint32(signed, length), signatureEnd...)
+	}
+	require.Equal(t, "module", string(unsigned(sign(9))))
+	for _, as := range [][]byte{nil, []byte("module"), []byte(signatureEnd), sign(16), sign(1<<32 - 1)} {
+		require.Equal(t, as, unsigned(as))
+	}
+}
+
 func TestInitramfs(t *testing.T) {
 	t.Parallel()
 	modules := []Module{{Name: "virtio", Data: []byte("one")}, {Name: "virtio_blk", Data: []byte("two")}}

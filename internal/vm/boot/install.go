@@ -2,6 +2,8 @@ package boot
 
 import (
 	"bufio"
+	"bytes"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
@@ -13,10 +15,8 @@ import (
 
 // Names of what Install makes in its directory.
 const (
-	// KernelFile is the ELF kernel, ImageFile the kernel as its package has it: QEMU without KVM needs the latter, whose entry sets the timers
-	// up by which the kernel finds its clock.
+	// KernelFile is the ELF kernel: it needs no time to be unpacked.
 	KernelFile    = "vmlinux"
-	ImageFile     = "vmlinuz"
 	InitramfsFile = "initramfs"
 )
 
@@ -49,19 +49,34 @@ func Install(tree, agent, dir string) error {
 	if err != nil {
 		return fault.Operatorf("the guest agent: %w", err)
 	}
+	if err := checkStatic(program); err != nil {
+		return fault.Operatorf("the guest agent %s: %w", agent, err)
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fault.As(fault.Operator, err)
 	}
-	for name, content := range map[string][]byte{KernelFile: kernel, ImageFile: packed} {
-		err := replace(filepath.Join(dir, name), func(out *bufio.Writer) error {
-			_, err := out.Write(content)
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	err = replace(filepath.Join(dir, KernelFile), func(out *bufio.Writer) error {
+		_, err := out.Write(kernel)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	return replace(filepath.Join(dir, InitramfsFile), func(out *bufio.Writer) error { return WriteInitramfs(out, program, modules) })
+}
+
+// checkStatic makes sure that a program needs no other file: it is the first and only one in its machine.
+func checkStatic(program []byte) error {
+	file, err := elf.NewFile(bytes.NewReader(program))
+	if err != nil {
+		return err
+	}
+	for _, part := range file.Progs {
+		if part.Type == elf.PT_INTERP {
+			return errors.New("it is linked dynamically, so nothing can start it there; build it with CGO_ENABLED=0")
+		}
+	}
+	return nil
 }
 
 // modulesDir is where a kernel's modules lie, with /usr merged or not.

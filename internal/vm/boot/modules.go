@@ -3,6 +3,7 @@ package boot
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -106,8 +107,30 @@ func (m *modules) add(name string, above []string) error {
 			return err
 		}
 	}
-	m.order = append(m.order, Module{Name: name, Data: data})
+	m.order = append(m.order, Module{Name: name, Data: unsigned(data)})
 	return nil
+}
+
+// signatureEnd ends a signed module, signatureSize is the size of the description of the signature before it, whose last four bytes are the
+// signature's length (Documentation/admin-guide/module-signing.rst and include/linux/module_signature.h of Linux).
+const (
+	signatureEnd  = "~Module signature appended~\n"
+	signatureSize = 12
+)
+
+// unsigned is a module without its signature. Modules come to the kernel in the same file as its first process, so a signature proves nothing,
+// and to check it takes longer than to load the module where there is no KVM.
+func unsigned(module []byte) []byte {
+	rest, signed := bytes.CutSuffix(module, []byte(signatureEnd))
+	if !signed || len(rest) < signatureSize {
+		return module
+	}
+	length := uint64(binary.BigEndian.Uint32(rest[len(rest)-4:]))
+	rest = rest[:len(rest)-signatureSize]
+	if length > uint64(len(rest)) {
+		return module
+	}
+	return rest[:uint64(len(rest))-length]
 }
 
 // dependencies reads a module's own list of those it needs: the entry "depends" of its section .modinfo.

@@ -20,6 +20,7 @@ type hello struct {
 // Request asks the agent for one thing: exactly one member is set.
 type Request struct {
 	Configure *Configure `json:"configure,omitempty"`
+	Warm      *Warm      `json:"warm,omitempty"`
 	Workspace *Workspace `json:"workspace,omitempty"`
 	Container *Container `json:"container,omitempty"`
 	Program   *Program   `json:"program,omitempty"`
@@ -47,6 +48,13 @@ type Network struct {
 	MTU     int          `json:"mtu"`
 }
 
+// Warm makes ready, in a machine that has no job yet, what its first step would else wait for: it runs containers of the guest's own root
+// as a step's. It comes after Configure.
+type Warm struct {
+	// Drive holds an ext4 file system to practise on, which is of no use afterwards: the host swaps it for the job's. 0 for none.
+	Drive int `json:"drive,omitempty"`
+}
+
 // Workspace mounts the job's drive, ext4. All that lies on top of it becomes the workspace.
 type Workspace struct {
 	Drive int `json:"drive"`
@@ -56,6 +64,8 @@ type Workspace struct {
 type Container struct {
 	// Drive has the image, squashfs.
 	Drive int `json:"drive"`
+	// Same says that the image is the one of the last container on this drive: the host hasn't swapped it since.
+	Same bool `json:"same,omitempty"`
 	// Args are the words of the first process.
 	Args []string `json:"args"`
 	// Env holds NAME=value pairs, the image's and the step's.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -16,6 +17,11 @@ import (
 // Agent carries out the host's requests. There is one in a guest.
 type Agent struct {
 	reaper *reaper
+	// standby is the container that waits for the next step; nil for none.
+	waiting sync.Mutex
+	standby *standby
+	// background is what goes on besides requests.
+	background sync.WaitGroup
 	// requests numbers what needs a name of its own.
 	requests atomic.Int64
 
@@ -32,11 +38,17 @@ func Run(ctx context.Context, conn io.ReadWriter) error {
 	if err := setUpCgroups(); err != nil {
 		return fmt.Errorf("control groups: %w", err)
 	}
+	if err := os.MkdirAll(a.workspace, 0o755); err != nil {
+		return err
+	}
 	done := make(chan struct{})
 	var reaping sync.WaitGroup
 	reaping.Go(func() { a.reaper.run(done) })
 	defer reaping.Wait()
 	defer close(done)
+	defer a.background.Wait()
+	// The first step of a machine that nobody warms up finds its crun loaded.
+	a.background.Go(a.stock)
 	return channel.Serve(ctx, conn, a.handle)
 }
 
@@ -67,6 +79,8 @@ func (a *Agent) do(ctx context.Context, x channel.Exchange) (channel.Result, err
 	switch request := x.Request; {
 	case request.Configure != nil:
 		return channel.Result{}, configure(*request.Configure)
+	case request.Warm != nil:
+		return channel.Result{}, a.warm(ctx, *request.Warm)
 	case request.Workspace != nil:
 		return channel.Result{}, a.mountWorkspace(*request.Workspace)
 	case request.Container != nil:

@@ -37,26 +37,35 @@ type group struct {
 	file *os.File
 }
 
-// newGroup makes a group with limits; 0 for none. Memory is in bytes.
-func newGroup(name string, memory, pids int64) (_ *group, err error) {
+// newGroup makes a group without limits.
+func newGroup(name string) (*group, error) {
 	g := &group{dir: filepath.Join(cgroupRoot, name)}
 	if err := os.Mkdir(g.dir, 0o755); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(g.dir))
-		}
-	}()
+	file, err := os.Open(g.dir)
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(g.dir))
+	}
+	g.file = file
+	return g, nil
+}
+
+// limit bounds a group; 0 for no bound. Memory is in bytes.
+func (g *group) limit(memory, pids int64) error {
 	for file, limit := range map[string]int64{"memory.max": memory, "pids.max": pids} {
 		if limit > 0 {
 			if err := g.set(file, strconv.FormatInt(limit, 10)); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	g.file, err = os.Open(g.dir)
-	return g, err
+	return nil
+}
+
+// attributes start a process in the group.
+func (g *group) attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(g.file.Fd())}
 }
 
 func (g *group) set(file, value string) error {

@@ -15,52 +15,62 @@ import (
 	"github.com/open-executor/executor/internal/vm/channel"
 )
 
-const containersDir = "/run/containers"
-
 // runContainer runs a step.
-func (a *Agent) runContainer(ctx context.Context, c channel.Container, x channel.Exchange) (result channel.Result, err error) {
-	name := a.name("container")
-	b := &bundle{dir: filepath.Join(containersDir, name)}
+func (a *Agent) runContainer(ctx context.Context, c channel.Container, x channel.Exchange) (channel.Result, error) {
+	image, err := a.mountImage(c.Drive, c.Same)
+	if err != nil {
+		return channel.Result{}, fmt.Errorf("the step's image: %w", err)
+	}
+	s, err := a.takeStandby()
+	if err != nil {
+		return channel.Result{}, err
+	}
+	restock := a.restock()
+	defer restock()
+	return a.runFrom(ctx, s, image, c, x)
+}
+
+// runFrom runs a step whose image is mounted.
+func (a *Agent) runFrom(ctx context.Context, s *standby, image string, c channel.Container, x channel.Exchange) (result channel.Result, err error) {
+	b := &bundle{standby: s}
 	defer func() { err = errors.Join(err, b.remove()) }()
-	if err := a.prepare(b, c); err != nil {
-		return result, err
+	if err := a.prepare(b, image, c); err != nil {
+		return result, errors.Join(err, s.hangUp(), a.drop(s.process))
 	}
-	g, err := newGroup(name, c.Memory, c.Pids)
-	if err != nil {
-		return result, err
-	}
-	crun, err := exec.LookPath("crun")
-	if err != nil {
-		return result, errors.Join(fmt.Errorf("the guest's root has no crun; make it of an image that has (EXECUTOR_FIRECRACKER_IMAGE): %w", err), g.remove())
-	}
-	log := filepath.Join(b.dir, "log")
-	result, err = a.run(ctx, exec.Command(crun, "--root", "/run/crun", "--cgroup-manager", "disabled", "--log", log, "--log-format", "json",
-		"run", "--no-new-keyring", "--bundle", b.dir, name), g, x)
-	if message := firstError(log); message != "" && err == nil {
+	result, err = a.finish(ctx, s.process, x)
+	if message := firstError(s.log()); message != "" && err == nil {
 		return result, fmt.Errorf("%w: %s", errStart, message)
 	}
 	return result, err
 }
 
-// bundle is a container's configuration and root.
-type bundle struct {
-	dir, scratch string
-	mounted      bool
+// findCrun finds the program. It is started from the drive itself, which nobody can write to: elsewhere it would copy itself first, so that no
+// container can change it.
+func findCrun() (string, error) {
+	found, err := exec.LookPath("crun")
+	if err != nil {
+		return "", fmt.Errorf("the guest's root has no crun; make it of an image that has (EXECUTOR_FIRECRACKER_IMAGE): %w", err)
+	}
+	onDrive := filepath.Join(ownRoot, found)
+	if info, err := os.Stat(onDrive); err == nil && info.Mode().IsRegular() {
+		return onDrive, nil
+	}
+	return found, nil
 }
 
-func (b *bundle) rootfs() string { return filepath.Join(b.dir, "rootfs") }
+// bundle is a container's configuration and root.
+type bundle struct {
+	*standby
+	scratch string
+	mounted bool
+}
 
-// prepare mounts the image with a writable layer on the job's drive.
-func (a *Agent) prepare(b *bundle, c channel.Container) error {
-	image, err := a.mountImage(c.Drive)
-	if err != nil {
-		return fmt.Errorf("the step's image: %w", err)
-	}
+// prepare mounts the image with a writable layer on the job's drive, and lets crun go on.
+func (a *Agent) prepare(b *bundle, image string, c channel.Container) error {
 	workspace, scratch := a.places()
-	b.scratch = filepath.Join(scratch, filepath.Base(b.dir))
+	b.scratch = filepath.Join(scratch, b.name)
 	upper, work := filepath.Join(b.scratch, "files"), filepath.Join(b.scratch, "work")
-	err = errors.Join(os.MkdirAll(b.rootfs(), 0o755), os.MkdirAll(upper, 0o755), os.MkdirAll(work, 0o755))
-	if err != nil {
+	if err := errors.Join(os.MkdirAll(upper, 0o755), os.MkdirAll(work, 0o755)); err != nil {
 		return err
 	}
 	layers := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,volatile", image, upper, work)
@@ -72,11 +82,15 @@ func (a *Agent) prepare(b *bundle, c channel.Container) error {
 	if err != nil {
 		return err
 	}
+	useFilter(spec)
 	text, err := json.Marshal(spec)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(b.dir, "config.json"), text, 0o600)
+	if err := b.group.limit(c.Memory, c.Pids); err != nil {
+		return err
+	}
+	return b.configure(text)
 }
 
 func (b *bundle) remove() error {

@@ -26,7 +26,7 @@ func (a *Agent) take(t channel.Take, out io.Writer) error {
 	return err
 }
 
-// write writes a file in place of whatever stands there.
+// write puts a file in place of whatever stands there, whole.
 func (a *Agent) write(w channel.Write, content io.Reader) (err error) {
 	base, _ := a.places()
 	name := filepath.FromSlash(w.Path)
@@ -38,16 +38,34 @@ func (a *Agent) write(w channel.Write, content io.Reader) (err error) {
 		return fmt.Errorf("opening the workspace: %s", err)
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+	if err := writeIn(root, name, a.name(".writing"), w.Mode.Perm(), content); err != nil {
 		return fault.Userf("writing %s: %w", w.Path, err)
+	}
+	return nil
+}
+
+// writeIn writes a file under another name beside it first.
+func writeIn(root *os.Root, name, making string, mode os.FileMode, content io.Reader) (err error) {
+	dir := filepath.Dir(name)
+	if err := root.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	making = filepath.Join(dir, making)
+	file, err := root.OpenFile(making, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, root.Remove(making))
+		}
+	}()
+	_, err = io.Copy(file, content)
+	if err := errors.Join(err, file.Chmod(mode), file.Close()); err != nil {
+		return err
 	}
 	if err := root.RemoveAll(name); err != nil {
-		return fault.Userf("writing %s: %w", w.Path, err)
+		return err
 	}
-	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, w.Mode.Perm())
-	if err != nil {
-		return fault.Userf("writing %s: %w", w.Path, err)
-	}
-	_, err = io.Copy(file, content)
-	return errors.Join(err, file.Chmod(w.Mode.Perm()), file.Close())
+	return root.Rename(making, name)
 }

@@ -17,67 +17,82 @@ import (
 	"github.com/open-executor/executor/internal/vm/channel"
 )
 
+// process is a command that was started in a group, with pipes for its output.
+type process struct {
+	cmd       *exec.Cmd
+	group     *group
+	out, errs *os.File
+}
+
 // run runs a command in a group to its end and passes signals on. When it returns, nothing is left of the group.
 func (a *Agent) run(ctx context.Context, cmd *exec.Cmd, g *group, x channel.Exchange) (result channel.Result, err error) {
-	defer func() {
-		result.OutOfMemory = g.outOfMemory()
-		err = errors.Join(err, g.remove())
-	}()
-	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(g.file.Fd())}
 	if program := x.Request.Program; program != nil && program.Terminal {
+		defer func() {
+			result.OutOfMemory = g.outOfMemory()
+			err = errors.Join(err, g.remove())
+		}()
 		return result, a.runOnTerminal(ctx, cmd, g, x, &result)
 	}
-	outputs, err := a.startWithPipes(cmd, x)
+	p, err := a.start(cmd, g)
 	if err != nil {
 		return result, err
 	}
+	return a.finish(ctx, p, x)
+}
+
+// start starts a command. On error nothing is left of the group.
+func (a *Agent) start(cmd *exec.Cmd, g *group) (_ *process, err error) {
+	p := &process{cmd: cmd, group: g}
+	outs, out, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, g.remove())
+	}
+	defer func() { _ = out.Close() }() // the command has its own
+	errsOut, errs, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, outs.Close(), g.remove())
+	}
+	defer func() { _ = errs.Close() }()
+	p.out, p.errs = outs, errsOut
+	cmd.Stdout, cmd.Stderr = out, errs
+	cmd.SysProcAttr = g.attributes()
+	if err := a.reaper.start(cmd); err != nil {
+		return nil, errors.Join(err, p.close(), g.remove())
+	}
+	return p, nil
+}
+
+func (p *process) close() error { return errors.Join(p.out.Close(), p.errs.Close()) }
+
+// finish hands on what a process writes, and the signals to it, until it has ended. When it returns, nothing is left of the group.
+func (a *Agent) finish(ctx context.Context, p *process, x channel.Exchange) (result channel.Result, err error) {
+	defer func() {
+		result.OutOfMemory = p.group.outOfMemory()
+		err = errors.Join(err, p.group.remove())
+	}()
+	var copying, passing sync.WaitGroup
+	for from, to := range map[*os.File]io.Writer{p.out: x.Stdout, p.errs: x.Stderr} {
+		copying.Go(func() {
+			_, _ = io.CopyBuffer(onlyWriter{to}, onlyReader{from}, make([]byte, channel.MaxPayload)) // fails with the connection
+			_ = from.Close()
+		})
+	}
 	ended := make(chan struct{})
-	var passing sync.WaitGroup
-	passing.Go(func() { passSignals(ctx, g, cmd.Process.Pid, x.Signals, ended, nil) })
-	err = a.reaper.wait(cmd)
+	passing.Go(func() { passSignals(ctx, p.group, p.cmd.Process.Pid, x.Signals, ended, nil) })
+	err = a.reaper.wait(p.cmd)
 	close(ended)
 	passing.Wait()
 	// A process that the step left behind may hold the pipes: it is killed before their end is awaited.
-	err = errors.Join(exitOf(cmd, &result, err), g.kill())
-	outputs.Wait()
+	err = errors.Join(exitOf(p.cmd, &result, err), p.group.kill())
+	copying.Wait()
 	return result, err
 }
 
-// startWithPipes starts a command whose output goes to the host.
-func (a *Agent) startWithPipes(cmd *exec.Cmd, x channel.Exchange) (*sync.WaitGroup, error) {
-	var copying sync.WaitGroup
-	var theirs []*os.File
-	defer func() {
-		for _, file := range theirs {
-			_ = file.Close() // the command has its own
-		}
-	}()
-	pipe := func(to io.Writer) (*os.File, func(), error) {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return nil, nil, err
-		}
-		theirs = append(theirs, w)
-		return w, func() {
-			defer func() { _ = r.Close() }()
-			_, _ = io.CopyBuffer(onlyWriter{to}, onlyReader{r}, make([]byte, channel.MaxPayload)) // fails with the connection
-		}, nil
-	}
-	stdout, copyOut, err := pipe(x.Stdout)
-	if err != nil {
-		return nil, err
-	}
-	stderr, copyErr, err := pipe(x.Stderr)
-	if err != nil {
-		return nil, err
-	}
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	if err := a.reaper.start(cmd); err != nil {
-		return nil, err
-	}
-	copying.Go(copyOut)
-	copying.Go(copyErr)
-	return &copying, nil
+// drop ends a process that isn't wanted any more.
+func (a *Agent) drop(p *process) error {
+	err := p.group.kill()
+	_ = a.reaper.wait(p.cmd) // it was killed
+	return errors.Join(err, p.close(), p.group.remove())
 }
 
 // onlyWriter and onlyReader keep io.Copy to the buffer that it is given.
@@ -134,6 +149,7 @@ func (a *Agent) runOnTerminal(ctx context.Context, cmd *exec.Cmd, g *group, x ch
 	}
 	defer func() { _ = master.Close() }()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = g.attributes()
 	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true
 	err = a.reaper.start(cmd)
 	_ = slave.Close() // the command has its own
@@ -174,7 +190,7 @@ func (a *Agent) runProgram(ctx context.Context, p channel.Program, x channel.Exc
 	if err != nil {
 		return channel.Result{}, fmt.Errorf("%w: the guest has no program %s: %s", errStart, p.Args[0], err)
 	}
-	g, err := newGroup(a.name("program"), 0, 0)
+	g, err := newGroup(a.name("program"))
 	if err != nil {
 		return channel.Result{}, err
 	}

@@ -1,14 +1,12 @@
 package guest
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/moby/profiles/seccomp"
 	"github.com/moby/sys/user"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -35,7 +33,7 @@ var (
 )
 
 // newSpec is a container's configuration (OCI runtime specification). Its network is the guest's, which is its own already; its limits are
-// those of the group that it is started in.
+// those of the group that it is started in; its seccomp filter is the caller's business.
 func newSpec(c channel.Container, rootfs, workspace string) (*specs.Spec, error) {
 	owner, home, err := lookUpUser(rootfs, c.User)
 	if err != nil {
@@ -74,10 +72,6 @@ func newSpec(c channel.Container, rootfs, workspace string) (*specs.Spec, error)
 	}
 	if owner.UID != 0 {
 		spec.Process.Capabilities.Effective, spec.Process.Capabilities.Permitted = nil, nil
-	}
-	spec.Linux.Seccomp, err = seccomp.GetDefaultProfile(spec)
-	if err != nil {
-		return nil, fmt.Errorf("seccomp profile: %w", err)
 	}
 	return spec, nil
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/open-executor/executor/internal/vm/boot"
 )
 
+// pause is the time between two tries of poll.
+const pause = 4 * time.Millisecond
+
 // appear bounds the wait for a device whose driver has just been loaded.
 const appear = 10 * time.Second
 
@@ -141,9 +144,13 @@ func enterRoot() error {
 		mount{"tmpfs", "/tmp", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV, "mode=1777,size=25%"},
 		mount{"devpts", "/dev/pts", "devpts", unix.MS_NOSUID | unix.MS_NOEXEC, "gid=5,mode=0620,ptmxmode=0666"},
 		mount{"tmpfs", "/dev/shm", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV, "mode=1777"},
+		mount{drive(0), ownRoot, "squashfs", unix.MS_RDONLY | unix.MS_NODEV, ""},
 		mount{"cgroup2", cgroupRoot, "cgroup2", safe, ""},
 	)
 }
+
+// ownRoot is where the guest's own root is mounted without the layer above it.
+const ownRoot = "/run/root"
 
 // drive is the device of the i-th drive.
 func drive(i int) string { return "/dev/vd" + string(rune('a'+i)) }
@@ -156,10 +163,10 @@ func awaitFile(path string) error {
 	})
 }
 
-// poll tries something, every millisecond, for as long as it asks for a retry and the limit isn't over. It is for what the kernel does on
+// poll tries something, every few milliseconds, for as long as it asks for a retry and the limit isn't over. It is for what the kernel does on
 // its own time and doesn't announce.
 func poll(limit time.Duration, try func() (retry bool, err error)) error {
-	for deadline := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(pause) {
 		retry, err := try()
 		if !retry || time.Now().After(deadline) {
 			return err

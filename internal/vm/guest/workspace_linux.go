@@ -19,8 +19,8 @@ func (a *Agent) mountWorkspace(w channel.Workspace) error {
 	if err != nil {
 		return err
 	}
-	// No journal, no barriers: nothing on this drive outlives the machine.
-	if err := (mount{device, jobDir, "ext4", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOATIME, "noauto_da_alloc,nobarrier"}).do(); err != nil {
+	// No journal, no barriers: nothing on this drive outlives the machine. Zeros beyond what is used are zeros already, as holes.
+	if err := (mount{device, jobDir, "ext4", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOATIME, "noauto_da_alloc,nobarrier,noinit_itable"}).do(); err != nil {
 		return fmt.Errorf("workspace: %w", err)
 	}
 	workspace := filepath.Join(jobDir, "workspace")
@@ -86,11 +86,14 @@ func checkedDrive(i int) (string, error) {
 	return device, nil
 }
 
-// mountImage returns where the image on a drive is mounted.
-func (a *Agent) mountImage(i int) (string, error) {
+// mountImage returns where the image on a drive is mounted. The same one is not mounted anew.
+func (a *Agent) mountImage(i int, same bool) (string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if dir, found := a.images[i]; found {
+		if same {
+			return dir, nil
+		}
 		if err := unix.Unmount(dir, 0); err != nil {
 			return "", fmt.Errorf("unmounting drive %d: %w", i, err)
 		}

@@ -204,7 +204,7 @@ func (s *Store) publish(ctx context.Context, key, path string, r *record) error 
 	if r.SHA256, err = digest(ctx, file, r.Size); err != nil {
 		return err
 	}
-	if err := errors.Join(file.Truncate(s.options.Size), file.Chmod(0o400), file.Sync()); err != nil {
+	if err := errors.Join(file.Truncate(s.options.Size), file.Chmod(0o444), file.Sync()); err != nil {
 		return err
 	}
 	if err := s.remove(key); err != nil {

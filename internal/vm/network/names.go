@@ -27,6 +27,9 @@ func namesOf(executor string) names {
 	return names{hash: hash, table: "executor_" + short, taps: tapPrefix + short}
 }
 
+// TapPrefix begins the names of an executor's taps.
+func TapPrefix(executor string) string { return namesOf(executor).taps }
+
 // tap is the name of the tap of a slot.
 func (n names) tap(slot int) string { return n.taps + strconv.Itoa(slot) }
 

@@ -28,25 +28,50 @@ type Kit struct {
 }
 
 // Make makes a kit in a directory of the test's.
-func Make(t *testing.T) Kit {
+func Make(t testing.TB) Kit {
 	t.Helper()
-	tree := os.Getenv("EXECUTOR_TEST_KERNEL")
-	require.NotEmpty(t, tree, "EXECUTOR_TEST_KERNEL must name an unpacked kernel package; dev/lib/vm.sh makes one")
-	dir := t.TempDir()
-	agent := filepath.Join(dir, "vmagent")
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", agent, "github.com/open-executor/executor/cmd/vmagent")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	run(t, build)
-	require.NoError(t, boot.Install(tree, agent, dir))
-	kit := Kit{Kernel: filepath.Join(dir, boot.ImageFile), Initramfs: filepath.Join(dir, boot.InitramfsFile)}
+	kit := Boot(t)
+	dir := filepath.Dir(kit.Kernel)
 	kit.Root, kit.Image = filepath.Join(dir, "root.squashfs"), filepath.Join(dir, "image.squashfs")
-	squash(t, kit.Root, programs(t, "crun", "busybox"))
-	squash(t, kit.Image, programs(t, "busybox"))
+	squash(t, kit.Root, programs(t, rootPrograms...))
+	squash(t, kit.Image, programs(t, imagePrograms...))
 	return kit
 }
 
+// Programs of the guest's root and of the image for steps.
+var (
+	rootPrograms  = []string{"crun", "busybox"}
+	imagePrograms = []string{"busybox"}
+)
+
+// Boot makes what boots alone, in a directory of the test's.
+func Boot(t testing.TB) Kit {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, boot.Install(Kernel(t), Agent(t), dir))
+	return Kit{Kernel: filepath.Join(dir, boot.KernelFile), Initramfs: filepath.Join(dir, boot.InitramfsFile)}
+}
+
+// Kernel is the unpacked kernel package.
+func Kernel(t testing.TB) string {
+	t.Helper()
+	tree := os.Getenv("EXECUTOR_TEST_KERNEL")
+	require.NotEmpty(t, tree, "EXECUTOR_TEST_KERNEL must name an unpacked kernel package; dev/lib/vm.sh makes one")
+	return tree
+}
+
+// Agent builds the guest agent's program.
+func Agent(t testing.TB) string {
+	t.Helper()
+	agent := filepath.Join(t.TempDir(), "vmagent")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", agent, "github.com/open-executor/executor/cmd/vmagent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	run(t, build)
+	return agent
+}
+
 // programs makes a tree with programs of this host and the libraries that they are linked with.
-func programs(t *testing.T, names ...string) string {
+func programs(t testing.TB, names ...string) string {
 	t.Helper()
 	root := t.TempDir()
 	for _, dir := range []string{"bin", "dev", "etc", "proc", "root", "run", "sys", "tmp"} {
@@ -74,7 +99,7 @@ func programs(t *testing.T, names ...string) string {
 	return root
 }
 
-func put(t *testing.T, from, to string) {
+func put(t testing.TB, from, to string) {
 	t.Helper()
 	content, err := os.ReadFile(from)
 	require.NoError(t, err)
@@ -82,14 +107,14 @@ func put(t *testing.T, from, to string) {
 	require.NoError(t, os.WriteFile(to, content, 0o755))
 }
 
-func squash(t *testing.T, path, root string) {
+func squash(t testing.TB, path, root string) {
 	t.Helper()
 	run(t, exec.Command("mksquashfs", root, path, "-comp", "lz4", "-all-root", "-noappend", "-quiet", "-no-progress"))
 	require.NoError(t, os.Truncate(path, DiskSize))
 }
 
 // Blank makes an empty disk.
-func Blank(t *testing.T) string {
+func Blank(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "blank")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
@@ -98,14 +123,14 @@ func Blank(t *testing.T) string {
 }
 
 // Workspace makes a job's disk with a directory's files on it.
-func Workspace(t *testing.T, dir string) string {
+func Workspace(t testing.TB, dir string) string {
 	t.Helper()
 	disk := Blank(t)
-	run(t, exec.Command("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0", "-d", dir, disk))
+	run(t, exec.Command("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum,uninit_bg", "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0", "-d", dir, disk))
 	return disk
 }
 
-func run(t *testing.T, cmd *exec.Cmd) string {
+func run(t testing.TB, cmd *exec.Cmd) string {
 	t.Helper()
 	var said strings.Builder
 	cmd.Stderr = &said

@@ -1,0 +1,54 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/open-executor/executor/internal/vm/channel"
+)
+
+// practice is a container that does next to nothing. Its program is one that the guest's own root is sure to have.
+var practice = channel.Container{Args: []string{"crun", "--version"}, Env: []string{"PATH=" + searchPath}, Dir: dataDir, Memory: 64 << 20, Pids: 100}
+
+// rounds is how often it is run: without KVM a few are needed until the translation of all the code on the way is at hand.
+const rounds = 3
+
+// warm runs practice as a step, so that what a step needs is read, translated and in the caches when the first one comes.
+func (a *Agent) warm(ctx context.Context, w channel.Warm) (err error) {
+	if w.Drive != 0 {
+		before, scratch := a.places()
+		if err := a.mountWorkspace(channel.Workspace(w)); err != nil {
+			return err
+		}
+		defer func() {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.workspace, a.scratch = before, scratch
+			err = errors.Join(err, unix.Unmount(jobDir, 0))
+		}()
+	}
+	for range rounds {
+		s, err := a.takeStandby()
+		if err != nil {
+			return err
+		}
+		result, err := a.runFrom(ctx, s, ownRoot, practice, channel.Exchange{Stdout: io.Discard, Stderr: io.Discard})
+		if err != nil {
+			return err
+		}
+		if result.ExitCode != 0 {
+			return fmt.Errorf("practice ended with exit code %d", result.ExitCode)
+		}
+	}
+	a.stock()
+	a.waiting.Lock()
+	defer a.waiting.Unlock()
+	if a.standby == nil {
+		return errors.New("no container could be made to wait")
+	}
+	return a.standby.ready()
+}
