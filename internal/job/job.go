@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/sourcegraph/log"
@@ -140,6 +141,7 @@ func (r *Runner) run(ctx context.Context, job api.Job, client Client, log comman
 		Executor:     r.config.ExecutorName,
 		WorkspaceDir: space.Dir,
 		DockerAuth:   r.dockerAuth(job),
+		Images:       images(job),
 		Log:          log,
 	})
 	if err != nil {
@@ -157,6 +159,17 @@ func (r *Runner) run(ctx context.Context, job api.Job, client Client, log comman
 		return fmt.Errorf("creating commands: %w", err)
 	}
 	return runSteps(ctx, session, prefix, steps)
+}
+
+// images are those of the job's steps, each once.
+func images(job api.Job) []string {
+	var all []string
+	for _, step := range job.DockerSteps {
+		if step.Image != "" && !slices.Contains(all, step.Image) {
+			all = append(all, step.Image)
+		}
+	}
+	return all
 }
 
 // teardown runs after the job, also when its context has ended.

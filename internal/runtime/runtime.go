@@ -82,6 +82,8 @@ type Job struct {
 	WorkspaceDir string
 	// DockerAuth holds the registry credentials in force for this job.
 	DockerAuth api.DockerAuthConfig
+	// Images are those of the steps to come, in order, each once: a runtime may fetch them ahead.
+	Images []string
 	// Log takes the steps' entries.
 	Log command.Log
 }

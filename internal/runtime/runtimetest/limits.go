@@ -14,8 +14,12 @@ import (
 // put writes a file into the workspace from outside of the step.
 func (b *bundle) put(t *testing.T, name, content string) {
 	t.Helper()
+	if b.Put != nil {
+		require.NoError(t, b.Put(t.Context(), b.session, name, []byte(content)))
+		return
+	}
 	making := filepath.Join(b.job.WorkspaceDir, name+".making")
-	require.NoError(t, os.WriteFile(making, []byte(content), 0o644))
+	require.NoError(t, os.WriteFile(making, []byte(content), 0o755))
 	require.NoError(t, os.Rename(making, filepath.Join(b.job.WorkspaceDir, name)))
 }
 

@@ -33,6 +33,9 @@ type Harness struct {
 	Grace time.Duration
 	// MemoryLimit is the limit as the log shows it, for runtimes with limits: no more than 64 MiB.
 	MemoryLimit string
+	// Put writes a file into the workspace of an open session, at once or not at all; nil when the workspace on the host is the one that steps
+	// see. Path is slash-separated and relative to it.
+	Put func(ctx context.Context, session runtime.Session, path string, content []byte) error
 	// Leftovers names everything that the runtime made for the executor and that exists now, in a fixed order: processes,
 	// containers, directories.
 	Leftovers func(ctx context.Context) ([]string, error)
@@ -161,7 +164,7 @@ func (b *bundle) leftovers(t *testing.T) []string {
 func (b *bundle) step(t *testing.T, name, script string) runtime.Step {
 	t.Helper()
 	file := name + ".sh"
-	require.NoError(t, os.WriteFile(filepath.Join(b.job.WorkspaceDir, runtime.ScriptsDir, file), []byte(script), 0o755))
+	b.put(t, runtime.ScriptsDir+"/"+file, script)
 	return runtime.Step{Key: b.key + "." + name, Image: b.Image, Script: file, Dir: "."}
 }
 

@@ -35,7 +35,7 @@ func Choose(in Input) (runtime.Kind, error) {
 	case string(runtime.Shell):
 		return having(runtime.Shell, in.LookPath, "EXECUTOR_RUNTIME is shell", "git")
 	case string(runtime.Firecracker):
-		return "", fault.Operatorf("EXECUTOR_RUNTIME is firecracker, but this build has no microVM runtime; set EXECUTOR_RUNTIME=docker")
+		return having(runtime.Firecracker, in.LookPath, "EXECUTOR_RUNTIME is firecracker", machinePrograms...)
 	case string(runtime.Kubernetes):
 		return "", fault.Operatorf("EXECUTOR_RUNTIME is kubernetes, but this build has no Kubernetes runtime; set EXECUTOR_RUNTIME=docker where a Docker engine is in reach")
 	}
@@ -45,12 +45,15 @@ func Choose(in Input) (runtime.Kind, error) {
 func automatic(in Input) (runtime.Kind, error) {
 	switch {
 	case in.UseFirecracker:
-		return "", fault.Operatorf("EXECUTOR_USE_FIRECRACKER is true, as by default on Linux, but this build has no microVM runtime; set EXECUTOR_USE_FIRECRACKER=false or EXECUTOR_RUNTIME=docker to run jobs in containers")
+		return having(runtime.Firecracker, in.LookPath, "EXECUTOR_USE_FIRECRACKER is true, as by default on Linux (EXECUTOR_USE_FIRECRACKER=false runs jobs in containers)", machinePrograms...)
 	case in.InKubernetes:
 		return "", fault.Operatorf("the executor runs in Kubernetes, but this build has no Kubernetes runtime; set EXECUTOR_RUNTIME=docker where a Docker engine is in reach")
 	}
 	return having(runtime.Docker, in.LookPath, "runtime is not configured", "docker", "git", "src")
 }
+
+// machinePrograms are what every microVM needs; its monitor is the driver's to find.
+var machinePrograms = []string{"git", "mke2fs", "sqfstar"}
 
 // having returns kind when all the programs are there.
 func having(kind runtime.Kind, lookPath func(string) (string, error), why string, programs ...string) (runtime.Kind, error) {
@@ -63,5 +66,5 @@ func having(kind runtime.Kind, lookPath func(string) (string, error), why string
 	if len(missing) == 0 {
 		return kind, nil
 	}
-	return "", fault.Operatorf("%s: not found in PATH: %s; install what is missing, or set EXECUTOR_RUNTIME to another runtime (docker needs docker and git; shell, without isolation, needs git)", why, strings.Join(missing, ", "))
+	return "", fault.Operatorf("%s: not found in PATH: %s; install what is missing, or set EXECUTOR_RUNTIME to another runtime (docker needs docker and git; firecracker needs git, mke2fs and sqfstar, on Debian in e2fsprogs and squashfs-tools; shell, without isolation, needs git)", why, strings.Join(missing, ", "))
 }

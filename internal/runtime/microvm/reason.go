@@ -1,0 +1,114 @@
+package microvm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/open-executor/executor/internal/command"
+	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/runtime/host"
+	"github.com/open-executor/executor/internal/vm/channel"
+)
+
+// Exit codes of steps that did not run, the same as with Docker.
+const (
+	codeRefused       = 125
+	codeNotExecutable = 126
+	codeNotFound      = 127
+	codeKilled        = 137
+)
+
+// conclude turns how a task ended into the entry's exit code and Run's error.
+func (s *session) conclude(ctx context.Context, entry command.Entry, t task, result channel.Result, err error) (int, error) {
+	var refusal *channel.Error
+	switch {
+	case errors.As(err, &refusal) && refusal.Reason == channel.ReasonStart:
+		return s.notStarted(entry, t, refusal)
+	case errors.As(err, &refusal) && refusal.Reason == channel.ReasonUser:
+		host.Note(entry, fmt.Sprintf("The step did not start: %s.", host.OneLine(refusal.Message)))
+		return -1, err
+	case err != nil:
+		return -1, s.lost(ctx, entry, err)
+	}
+	if result.ExitCode == 0 {
+		return 0, nil
+	}
+	err = &command.ExitError{Code: result.ExitCode}
+	if reason := s.outOfMemory(result); reason != "" {
+		host.Note(entry, reason)
+		err = fmt.Errorf("%s: %w", host.OneLine(reason), err)
+	}
+	return result.ExitCode, err
+}
+
+func (s *session) outOfMemory(result channel.Result) string {
+	what := "The step was"
+	switch {
+	case !result.OutOfMemory:
+		return ""
+	case result.ExitCode != codeKilled:
+		what = "A process of the step was"
+	}
+	return fmt.Sprintf("%s killed: out of memory (limit %s).", what, s.runtime.options.MemoryShown)
+}
+
+// notStarted is a container whose first process could not be had, or a program that the guest's root doesn't have.
+func (s *session) notStarted(entry command.Entry, t task, refusal *channel.Error) (int, error) {
+	reason, code := fmt.Sprintf("The step did not start: %s.", host.OneLine(refusal.Message)), codeNotFound
+	if t.image != "" {
+		if strings.Contains(refusal.Message, "not found") || strings.Contains(refusal.Message, "No such file") {
+			reason = fmt.Sprintf("The step did not start: image %s has no /bin/sh.", t.image)
+		} else {
+			reason, code = fmt.Sprintf("The step did not start: image %s: %s.", t.image, host.OneLine(refusal.Message)), codeNotExecutable
+		}
+	}
+	host.Note(entry, reason)
+	return code, fault.As(fault.User, fmt.Errorf("%s: %w", host.OneLine(reason), &command.ExitError{Code: code}))
+}
+
+// lost is the end of a step that is the machine's fault, not the step's.
+func (s *session) lost(ctx context.Context, entry command.Entry, err error) error {
+	if ctx.Err() != nil {
+		host.Note(entry, host.StopReason(ctx))
+		return context.Cause(ctx)
+	}
+	err = fmt.Errorf("the step was lost: its microVM failed: %w", err)
+	host.Note(entry, fmt.Sprintf("The step was lost: its microVM failed: %s.", host.OneLine(errors.Unwrap(err).Error())))
+	note(entry, s.machine.instance.Console())
+	return err
+}
+
+// noteConsole adds what the guest printed before it failed to come up.
+func noteConsole(entry io.Writer, err error) {
+	var failed *stageError
+	if errors.As(err, &failed) {
+		note(entry, failed.console)
+	}
+}
+
+// consoleLines bounds how much of a console the log shows.
+const consoleLines = 30
+
+// note adds the end of a console to an entry. The bytes are the guest's: what isn't text becomes "?".
+func note(entry io.Writer, console []byte) {
+	text := strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, strings.ToValidUTF8(string(bytes.ReplaceAll(bytes.TrimSpace(console), []byte("\r"), nil)), "?"))
+	if text == "" {
+		return
+	}
+	lines := strings.Split(text, "\n")
+	lines = lines[max(0, len(lines)-consoleLines):]
+	host.Note(entry, "The guest's console ends with:")
+	for _, line := range lines {
+		host.Note(entry, "  "+line)
+	}
+}

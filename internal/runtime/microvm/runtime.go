@@ -1,0 +1,201 @@
+// Package microvm runs each job in a virtual machine of its own. A machine boots a kernel straight into the guest agent (internal/vm/guest);
+// the job's files lie on a disk of its own, and each step's image is a read-only disk that the host made once (internal/vm/imagedisk).
+package microvm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/sourcegraph/log"
+
+	"github.com/open-executor/executor/internal/api"
+	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/owner"
+	"github.com/open-executor/executor/internal/runtime"
+	"github.com/open-executor/executor/internal/vm"
+	"github.com/open-executor/executor/internal/vm/imagedisk"
+	"github.com/open-executor/executor/internal/vm/network"
+)
+
+// EngineName is the owner.Record's Engine of executors with this runtime.
+const EngineName = "microvm"
+
+// DefaultGrace is the time between SIGTERM and SIGKILL unless Options say otherwise.
+const DefaultGrace = 10 * time.Second
+
+// overhead is what a machine gets besides the job's memory, in bytes: for its kernel, its agent, and files that are read.
+const overhead = 192 << 20
+
+// Options steer the runtime. Those without a default are required.
+type Options struct {
+	// CPUs is the number of CPUs of a machine.
+	CPUs int
+	// Memory is what the processes of a step may use, in bytes; MemoryShown is how the log tells it.
+	Memory      int64
+	MemoryShown string
+	// Disk is the size of a job's disk, in bytes: its workspace, and all that its steps write elsewhere.
+	Disk int64
+	// PidsLimit bounds the processes and threads of a step; no limit but the guest's when 0.
+	PidsLimit int
+	// Kernel is what the driver boots, Initramfs has the agent.
+	Kernel, Initramfs string
+	// Root is the reference of the guest's own root image; RootAuth are the credentials for it.
+	Root     string
+	RootAuth api.DockerAuthConfig
+	// Dir holds a directory for each machine. It is made with mode 0700 when missing, and must be one of the parents in the claim's record.
+	Dir string
+	// Prefix begins the names of machines, "<prefix>-<uuid>": letters, digits and hyphens.
+	Prefix string
+	// Pool is how many machines are kept booted for jobs to come.
+	Pool int
+	// StartupScript is the path of a script of the host that runs in each machine before the first step; empty for none.
+	StartupScript string
+	// Grace is the time that a stopped step has between SIGTERM and SIGKILL; DefaultGrace when 0.
+	Grace time.Duration
+	// Observe, when set, is told the log key, duration and error of each step.
+	Observe func(key string, took time.Duration, err error)
+}
+
+var validPrefix = regexp.MustCompile(`^[A-Za-z0-9-]{1,20}$`)
+
+func (o Options) validated() (Options, error) {
+	switch {
+	case o.CPUs < 1:
+		return o, fault.Operatorf("a microVM has %d CPUs; it needs at least one (EXECUTOR_JOB_NUM_CPUS)", o.CPUs)
+	case o.Memory < 16<<20:
+		return o, fault.Operatorf("a job in a microVM gets %s of memory; it needs at least 16M (EXECUTOR_JOB_MEMORY)", o.MemoryShown)
+	case o.Disk < 64<<20:
+		return o, fault.Operatorf("a job in a microVM gets a disk of %d bytes; it needs at least 64M (EXECUTOR_FIRECRACKER_DISK_SPACE)", o.Disk)
+	case !validPrefix.MatchString(o.Prefix):
+		return o, fault.Operatorf("names of microVMs can't begin with %q: letters, digits and hyphens are possible, 20 at most (EXECUTOR_VM_PREFIX)", o.Prefix)
+	case o.Pool < 0:
+		return o, fault.Operatorf("a pool of %d microVMs is impossible (EXECUTOR_VM_POOL)", o.Pool)
+	case !filepath.IsAbs(o.Dir):
+		return o, fault.Operatorf("the directory of microVMs %q is not absolute (EXECUTOR_VM_DIR)", o.Dir)
+	}
+	if o.Grace == 0 {
+		o.Grace = DefaultGrace
+	}
+	// Disks are cut in sectors.
+	o.Disk &^= 1<<20 - 1
+	return o, nil
+}
+
+// Images makes disks of images; *imagedisk.Store is one.
+type Images interface {
+	Get(ctx context.Context, ref string, auth api.DockerAuthConfig) (*imagedisk.Disk, error)
+	GetTrusted(ctx context.Context, ref string, auth api.DockerAuthConfig) (*imagedisk.Disk, error)
+}
+
+// Networks connects machines; *network.Network is one.
+type Networks interface {
+	Attach(ctx context.Context) (*network.Link, error)
+	Verify(ctx context.Context) (mended bool, err error)
+}
+
+// Runtime is the microVM runtime.
+type Runtime struct {
+	logger   log.Logger
+	driver   vm.Driver
+	images   Images
+	networks Networks
+	claim    *owner.Claim
+	options  Options
+	pool     *pool
+
+	preparing sync.Mutex
+	// root is the guest's own root, blank an empty disk of the same size; nil before the first machine.
+	root  *imagedisk.Disk
+	blank *os.File
+}
+
+var _ runtime.Runtime = (*Runtime)(nil)
+
+// New returns a runtime that starts machines by driver. Networks is nil for machines without a network. Leftovers of dead executors are found by
+// the records beside claim's. The caller closes the runtime, then what it was given.
+func New(logger log.Logger, driver vm.Driver, images Images, networks Networks, claim *owner.Claim, options Options) (*Runtime, error) {
+	options, err := options.validated()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(options.Dir, 0o700); err != nil {
+		return nil, fault.Operatorf("the directory of microVMs can't be made: %w (EXECUTOR_VM_DIR)", err)
+	}
+	r := &Runtime{logger: logger.Scoped("microvm"), driver: driver, images: images, networks: networks, claim: claim, options: options}
+	r.pool = newPool(r.logger, options.Pool, r.startMachine)
+	return r, nil
+}
+
+// Capabilities implements runtime.Runtime.
+func (*Runtime) Capabilities() runtime.Capabilities {
+	return runtime.Capabilities{Kind: runtime.Firecracker, StepPrefix: "step.docker.", Isolated: true, Limits: true}
+}
+
+// Warm fills the pool in the background, also again after a machine of it has died.
+func (r *Runtime) Warm() { r.pool.fill() }
+
+// Reap implements runtime.Runtime. It also puts the egress policy back when somebody has removed it, and replaces machines of the pool that
+// have died.
+func (r *Runtime) Reap(ctx context.Context) (int, error) {
+	removed, err := r.claim.Sweep(ctx, owner.Engine{Name: EngineName, Remove: network.Remove})
+	if r.networks != nil {
+		_, verifyErr := r.networks.Verify(ctx)
+		err = errors.Join(err, verifyErr)
+	}
+	dead, poolErr := r.pool.weed()
+	r.pool.fill()
+	return removed + dead, errors.Join(err, poolErr)
+}
+
+// Close ends the machines of the pool. Sessions must be closed before.
+func (r *Runtime) Close() error {
+	err := r.pool.close()
+	r.preparing.Lock()
+	defer r.preparing.Unlock()
+	if r.root != nil {
+		err = errors.Join(err, r.root.Close(), r.blank.Close())
+		r.root = nil
+	}
+	return err
+}
+
+// prepare gets the guest's root, once for all machines, and makes the empty disk that stands in for images.
+func (r *Runtime) prepare(ctx context.Context) error {
+	r.preparing.Lock()
+	defer r.preparing.Unlock()
+	if r.root != nil {
+		return nil
+	}
+	root, err := r.images.GetTrusted(ctx, r.options.Root, r.options.RootAuth)
+	if err != nil {
+		return fmt.Errorf("the guest's root (EXECUTOR_FIRECRACKER_IMAGE): %w", err)
+	}
+	info, err := root.File.Stat()
+	if err == nil {
+		r.blank, err = blankFile(r.options.Dir, info.Size())
+	}
+	if err != nil {
+		return errors.Join(err, root.Close())
+	}
+	r.root = root
+	return nil
+}
+
+// blankFile opens a file without a name that has nothing but a size, to be read only.
+func blankFile(dir string, size int64) (_ *os.File, err error) {
+	file, err := os.CreateTemp(dir, ".blank-*")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.Remove(file.Name()), file.Close()) }()
+	if err := file.Truncate(size); err != nil {
+		return nil, err
+	}
+	return os.Open(file.Name())
+}

@@ -1,0 +1,185 @@
+package microvm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/open-executor/executor/internal/command"
+	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/runtime"
+	"github.com/open-executor/executor/internal/runtime/host"
+	"github.com/open-executor/executor/internal/vm/channel"
+)
+
+// staleAfter is after what time an idle machine is told the time anew.
+const staleAfter = time.Minute
+
+// Log keys of a machine (spec section 4.3).
+const (
+	startKey  = "setup.firecracker.start"
+	scriptKey = "setup.startup-script"
+	removeKey = "teardown.firecracker.remove"
+)
+
+// session is one job in its machine.
+type session struct {
+	runtime *Runtime
+	job     runtime.Job
+	machine *machine
+	// ahead is the first step's image; nil when there is none.
+	ahead *ahead
+}
+
+// Open implements runtime.Runtime. The workspace is copied onto the machine's disk: what happens to it on the host afterwards doesn't count.
+func (r *Runtime) Open(ctx context.Context, job runtime.Job) (runtime.Session, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	s := &session{runtime: r, job: job}
+	if len(job.Images) > 0 {
+		s.ahead = r.fetch(ctx, job.Images[0], job.DockerAuth)
+	}
+	if err := s.logged(startKey, func(entry command.Entry) error { return s.start(ctx, entry) }); err != nil {
+		return nil, errors.Join(err, s.ahead.drop())
+	}
+	if r.options.StartupScript == "" {
+		return s, nil
+	}
+	if err := s.runStartupScript(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("failed to run startup script: %w", err), s.ahead.drop(), s.machine.close())
+	}
+	return s, nil
+}
+
+// logged makes an entry of notes.
+func (s *session) logged(key string, do func(entry command.Entry) error) error {
+	entry := s.job.Log.Open(key, nil)
+	err := do(entry)
+	if err != nil {
+		host.Note(entry, err.Error())
+		entry.Close(1)
+		return err
+	}
+	entry.Close(0)
+	return nil
+}
+
+func (s *session) start(ctx context.Context, entry command.Entry) error {
+	began := time.Now()
+	m, warm, err := s.runtime.pool.take(ctx, s.job.WorkspaceDir)
+	if err != nil {
+		noteConsole(entry, err)
+		return fmt.Errorf("failed to start firecracker vm: %w", err)
+	}
+	if err := s.settle(ctx, m); err != nil {
+		note(entry, m.instance.Console())
+		return errors.Join(fmt.Errorf("failed to start firecracker vm: %w", err), m.close())
+	}
+	s.machine = m
+	how := "It was booted for this job"
+	if warm {
+		how = "It was waiting for a job"
+	}
+	host.Note(entry, fmt.Sprintf("microVM %s is ready. %s; that took %s.", m.name, how, time.Since(began).Round(time.Millisecond)))
+	return nil
+}
+
+// settle gives the machine the job's files.
+func (s *session) settle(ctx context.Context, m *machine) error {
+	var others sync.WaitGroup
+	var told, inserted, filled error
+	if time.Since(m.configured) > staleAfter {
+		others.Go(func() { told = m.configure(ctx) })
+	}
+	if disk := s.ahead.ready(); disk != nil {
+		others.Go(func() { inserted = m.insert(ctx, disk) })
+	}
+	if !m.filled {
+		filled = m.makeFileSystem(ctx, s.job.WorkspaceDir)
+	}
+	others.Wait()
+	if err := errors.Join(filled, inserted, told); err != nil {
+		return fmt.Errorf("making the job's disk: %w", err)
+	}
+	if err := m.ask(ctx, channel.Request{Workspace: &channel.Workspace{Drive: jobDrive}}, channel.Streams{}); err != nil {
+		return fmt.Errorf("mounting the job's disk: %w", err)
+	}
+	return nil
+}
+
+// runStartupScript copies the operator's script to the same path in the machine and runs it there (spec section 5.2.2).
+func (s *session) runStartupScript(ctx context.Context) error {
+	path := s.runtime.options.StartupScript
+	file, err := os.Open(path)
+	if err != nil {
+		return s.logged(scriptKey, func(command.Entry) error {
+			return fault.Operatorf("EXECUTOR_VM_STARTUP_SCRIPT_PATH: %w", err)
+		})
+	}
+	defer func() { _ = file.Close() }()
+	if err := s.machine.ask(ctx, channel.Request{Write: &channel.Write{Path: path, Mode: 0o700}}, channel.Streams{Input: file}); err != nil {
+		return err
+	}
+	return s.run(ctx, task{
+		key:     scriptKey,
+		words:   []string{path},
+		request: channel.Request{Program: &channel.Program{Args: []string{path}, Env: programEnv(nil), Dir: "."}},
+	})
+}
+
+// Run implements runtime.Session.
+func (s *session) Run(ctx context.Context, step runtime.Step) error {
+	began := time.Now()
+	run := s.runContainer
+	if step.Image == "" {
+		run = s.runProgram
+	}
+	err := run(ctx, step)
+	if observe := s.runtime.options.Observe; observe != nil {
+		observe(step.Key, time.Since(began), err)
+	}
+	return err
+}
+
+// TakeFile implements runtime.Session.
+func (s *session) TakeFile(ctx context.Context, path string, limit int64) ([]byte, error) {
+	content := &bounded{limit: limit}
+	err := s.machine.ask(ctx, channel.Request{Take: &channel.Take{Path: path, Limit: limit}}, channel.Streams{Stdout: content})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+	case err != nil:
+		return nil, fmt.Errorf("taking %s from the machine: %w", path, err)
+	}
+	return content.kept.Bytes(), nil
+}
+
+// bounded is a buffer for what a guest sends, which may be more than it was asked for.
+type bounded struct {
+	limit int64
+	kept  bytes.Buffer
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if int64(b.kept.Len()+len(p)) > b.limit {
+		return 0, fault.Userf("the guest sent more than %d bytes", b.limit)
+	}
+	return b.kept.Write(p)
+}
+
+// write puts a file into the workspace.
+func (s *session) write(ctx context.Context, path string, mode fs.FileMode, content io.Reader) error {
+	return s.machine.ask(ctx, channel.Request{Write: &channel.Write{Path: path, Mode: mode}}, channel.Streams{Input: content})
+}
+
+// Close implements runtime.Session. What can't be removed stays tracked, and Reap of a later executor goes on trying.
+func (s *session) Close(context.Context) error {
+	return s.logged(removeKey, func(command.Entry) error { return errors.Join(s.ahead.drop(), s.machine.close()) })
+}
