@@ -1,47 +1,103 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 
 	"github.com/sourcegraph/log"
 	"github.com/urfave/cli/v2"
 
 	"github.com/open-executor/executor/internal/agent"
-	"github.com/open-executor/executor/internal/fault"
 	"github.com/open-executor/executor/internal/install"
 )
 
-// installCommand installs what jobs need on this host. The parts of the microVM runtime are named, so that a script written for the
-// reference is told what is missing.
+// installCommand installs what jobs need on this host. The parts that the reference has and we don't need any more are accepted, so that
+// a script written for it goes on working.
 func (p program) installCommand() *cli.Command {
-	command := &cli.Command{
+	binDir := &cli.PathFlag{Name: "bin-dir", Value: install.DefaultBinDir, Usage: "where to put the program"}
+	kernelFlags := []cli.Flag{
+		&cli.PathFlag{Name: "from", Usage: "root of an unpacked kernel package, or / for an installed one; by default Debian's is downloaded with apt-get"},
+		&cli.PathFlag{Name: "agent", Usage: "the guest agent's program vmagent; by default it is looked for beside this program and in /usr/lib/executor"},
+	}
+	return &cli.Command{
 		Name:  "install",
-		Usage: "installs tools that jobs need",
-		Subcommands: []*cli.Command{{
-			Name:         "src-cli",
-			Usage:        "installs src at the version that the frontend recommends",
-			Flags:        []cli.Flag{&cli.PathFlag{Name: "bin-dir", Value: install.DefaultBinDir, Usage: "where to put the program"}},
-			OnUsageError: usageError,
-			Action:       p.installSrc,
-		}},
+		Usage: "installs what jobs need",
+		Subcommands: []*cli.Command{
+			{Name: "src-cli", Usage: "installs src at the version that the frontend recommends", Flags: []cli.Flag{binDir}, OnUsageError: usageError, Action: p.installSrc},
+			{Name: "kernel", Usage: "makes the microVMs' kernel and initramfs in EXECUTOR_VM_DIR", Flags: kernelFlags, OnUsageError: usageError, Action: p.installKernel},
+			{Name: "vm-image", Usage: "fetches the microVMs' root, EXECUTOR_FIRECRACKER_IMAGE", OnUsageError: usageError, Action: p.installImage},
+			{Name: "all", Usage: "kernel, vm-image and src-cli", Flags: append(kernelFlags, binDir), OnUsageError: usageError, Action: p.installAll},
+			{Name: "image", Hidden: true, OnUsageError: usageError, Action: p.installNamedImage},
+			p.obsolete("ignite"), p.obsolete("cni"), p.obsolete("iptables-rules"),
+		},
 	}
-	for _, part := range []string{"ignite", "cni", "iptables-rules", "image", "all"} {
-		command.Subcommands = append(command.Subcommands, missing(part, "install "+part))
-	}
-	return command
 }
 
-// missing is a command of the microVM runtime.
-func missing(name, words string) *cli.Command {
+// obsolete is a part of the reference that nothing here needs.
+func (p program) obsolete(name string) *cli.Command {
 	return &cli.Command{
 		Name:            name,
 		Hidden:          true,
 		SkipFlagParsing: true,
-		Action: func(*cli.Context) error {
-			return fault.Operatorf("executor %s belongs to the microVM runtime, which is not in this build; set EXECUTOR_RUNTIME=docker", words)
-		},
+		Action:          func(*cli.Context) error { return p.needless(name) },
 	}
+}
+
+func (p program) needless(name string) error {
+	_, err := fmt.Fprintf(p.stdout, "%s is not needed any more; nothing was installed\n", name)
+	return err
+}
+
+// installNamedImage is "install image NAME" of the reference.
+func (p program) installNamedImage(c *cli.Context) error {
+	name := strings.ToLower(c.Args().First())
+	switch {
+	case c.NArg() == 0:
+		return errors.New("no image specified")
+	case c.NArg() > 1:
+		return errors.New("too many arguments")
+	case name == "executor-vm":
+		return p.installImage(c)
+	case name == "kernel":
+		return p.installKernel(c)
+	case name == "sandbox":
+		return p.needless("the sandbox image")
+	}
+	return fmt.Errorf("unknown image %q; there are executor-vm, kernel and sandbox", c.Args().First())
+}
+
+func (p program) installAll(c *cli.Context) error {
+	for _, action := range []cli.ActionFunc{p.installKernel, p.installImage, p.installSrc} {
+		if err := action(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p program) installKernel(c *cli.Context) error {
+	if p.configErr != nil {
+		return p.configErr
+	}
+	dir := agent.KernelDir(p.config)
+	if err := (install.Kernel{Tree: c.Path("from"), Agent: c.Path("agent"), Dir: dir}).Install(c.Context); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(p.stdout, "the microVMs' kernel is installed in %s\n", dir)
+	return err
+}
+
+func (p program) installImage(c *cli.Context) error {
+	if p.configErr != nil {
+		return p.configErr
+	}
+	if err := agent.FetchMachineImage(c.Context, p.config); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(p.stdout, "%s is ready\n", p.config.Firecracker.Image)
+	return err
 }
 
 func (p program) installSrc(c *cli.Context) error {

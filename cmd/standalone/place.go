@@ -27,16 +27,16 @@ const (
 // runtimeFlag checks the value of --runtime.
 func runtimeFlag(value string) (executorconfig.Runtime, error) {
 	wanted := executorconfig.Runtime(value)
-	if slices.Contains([]executorconfig.Runtime{executorconfig.RuntimeAuto, executorconfig.RuntimeDocker, executorconfig.RuntimeShell}, wanted) {
+	if slices.Contains([]executorconfig.Runtime{executorconfig.RuntimeAuto, executorconfig.RuntimeDocker, executorconfig.RuntimeFirecracker, executorconfig.RuntimeShell}, wanted) {
 		return wanted, nil
 	}
-	return "", usageError{fmt.Errorf("--runtime %q: standalone knows auto, docker and shell", value)}
+	return "", usageError{fmt.Errorf("--runtime %q: standalone knows auto, docker, firecracker and shell", value)}
 }
 
 // placeForJob decides where the steps of a local job file run. With auto that is Docker when an engine answers and has, or can
 // pull, every image of the job; else it is this host, which stderr is told plainly.
 func placeForJob(ctx context.Context, wanted executorconfig.Runtime, engine engine, spec jobs.Spec, stderr io.Writer) (executorconfig.Runtime, error) {
-	if wanted == executorconfig.RuntimeShell {
+	if wanted == executorconfig.RuntimeShell || wanted == executorconfig.RuntimeFirecracker {
 		return wanted, nil
 	}
 	err := dockerServes(ctx, engine, images(spec))
@@ -56,7 +56,7 @@ func placeForJob(ctx context.Context, wanted executorconfig.Runtime, engine engi
 // placeForAnyJob decides for jobs that are not known yet: they come from others, so nothing but a container will do unless the
 // shell is asked for by name.
 func placeForAnyJob(ctx context.Context, wanted executorconfig.Runtime, engine engine) (executorconfig.Runtime, error) {
-	if wanted == executorconfig.RuntimeShell {
+	if wanted == executorconfig.RuntimeShell || wanted == executorconfig.RuntimeFirecracker {
 		return wanted, nil
 	}
 	if err := dockerServes(ctx, engine, nil); err != nil {

@@ -28,7 +28,7 @@ func runCommand(stdout, stderr io.Writer) *cli.Command {
 		ArgsUsage: "FILE",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "repo", Usage: "serve a repository to the job, as `NAME=PATH`; may be given again"},
-			&cli.StringFlag{Name: "runtime", Value: "auto", Usage: "where steps run: auto, docker, or shell (this host, without isolation)"},
+			&cli.StringFlag{Name: "runtime", Value: "auto", Usage: "where steps run: auto, docker, firecracker (a microVM per job), or shell (this host, without isolation)"},
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {

@@ -27,7 +27,7 @@ func serveCommand(stdout, stderr io.Writer) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "data-dir", Usage: "where the queue is kept; the default is that of FRONTEND_DATA_DIR"},
 			&cli.StringSliceFlag{Name: "queue", Value: cli.NewStringSlice("default"), Usage: "a queue to take jobs from; may be given again"},
-			&cli.StringFlag{Name: "runtime", Value: "auto", Usage: "where steps run: auto, docker, or shell (this host, without isolation)"},
+			&cli.StringFlag{Name: "runtime", Value: "auto", Usage: "where steps run: auto, docker, firecracker (a microVM per job), or shell (this host, without isolation)"},
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {

@@ -141,7 +141,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	claim, err := owner.Take(a.config.StateDir, owner.Record{Executor: a.name, Engine: engineOf(kind), Parents: []string{a.config.TempDir}})
+	claim, err := owner.Take(a.config.StateDir, owner.Record{Executor: a.name, Engine: engineOf(kind), Parents: []string{a.config.TempDir, machinesDir(a.config)}})
 	if err != nil {
 		return fmt.Errorf("EXECUTOR_STATE_DIR: %w", err)
 	}
@@ -150,12 +150,17 @@ func (a *Agent) Run(ctx context.Context) error {
 			a.logger.Warn("closing the record of this executor failed", log.Error(err))
 		}
 	}()
-	place, err := a.makeRuntime(kind, claim)
+	start, cancel := a.untilOrdered(ctx)
+	defer cancel()
+	place, err := a.makePlace(start, kind, claim)
 	if err != nil {
 		return err
 	}
-	start, cancel := a.untilOrdered(ctx)
-	defer cancel()
+	defer func() {
+		if err := place.release(); err != nil {
+			a.logger.Warn("closing the runtime failed", log.Error(err))
+		}
+	}()
 	telemetry := a.tools.Telemetry(start, a.logger, goruntime.GOOS, goruntime.GOARCH, a.config.InKubernetes)
 	client, release, err := newQueueClient(a.logger, a.config, a.name, telemetry, a.registry)
 	if err != nil {

@@ -146,14 +146,14 @@ func TestWhatKeepsAnAgentFromStarting(t *testing.T) {
 	require.NoError(t, err)
 	defer taken.Close()
 	for want, env := range map[string]map[string]string{
-		"TMPDIR: ":                 {"TMPDIR": filepath.Join(file, "below")},
-		"EXECUTOR_STATE_DIR":       {"EXECUTOR_STATE_DIR": file},
-		"EXECUTOR_USE_FIRECRACKER": {"EXECUTOR_RUNTIME": "auto"},
-		"EXECUTOR_DEBUG_ADDR":      {"EXECUTOR_DEBUG_ADDR": taken.Addr().String()},
-		"NODE_EXPORTER_URL":        {"NODE_EXPORTER_URL": "elsewhere"},
+		"TMPDIR: ":            {"TMPDIR": filepath.Join(file, "below")},
+		"EXECUTOR_STATE_DIR":  {"EXECUTOR_STATE_DIR": file},
+		"install kernel":      {"EXECUTOR_RUNTIME": "auto", "EXECUTOR_VM_DIR": t.TempDir()},
+		"EXECUTOR_DEBUG_ADDR": {"EXECUTOR_DEBUG_ADDR": taken.Addr().String()},
+		"NODE_EXPORTER_URL":   {"NODE_EXPORTER_URL": "elsewhere"},
 	} {
 		config := settings(t, "http://127.0.0.1:1", env)
-		err := New(logtest.Scoped(t), config, NewTools()).Run(t.Context())
+		err := New(logtest.Scoped(t), config, complete(nil)).Run(t.Context())
 		require.ErrorContains(t, err, want)
 		require.Equal(t, fault.Operator, fault.ClassOf(err), want)
 		left, err := filepath.Glob(filepath.Join(config.StateDir, "*"))

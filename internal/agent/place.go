@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"context"
+	"path/filepath"
 	"time"
 
 	"github.com/open-executor/executor/internal/config/executorconfig"
@@ -8,6 +10,7 @@ import (
 	"github.com/open-executor/executor/internal/owner"
 	"github.com/open-executor/executor/internal/runtime"
 	"github.com/open-executor/executor/internal/runtime/docker"
+	"github.com/open-executor/executor/internal/runtime/microvm"
 	"github.com/open-executor/executor/internal/runtime/selection"
 	"github.com/open-executor/executor/internal/runtime/shell"
 )
@@ -24,10 +27,32 @@ func chooseKind(config executorconfig.Config, tools Tools) (runtime.Kind, error)
 
 // engineOf is what an owner's record says of a runtime: which engine may still hold something of an executor that died.
 func engineOf(kind runtime.Kind) string {
-	if kind == runtime.Docker {
+	switch kind {
+	case runtime.Docker:
 		return docker.EngineName
+	case runtime.Firecracker:
+		return microvm.EngineName
 	}
 	return ""
+}
+
+// machinesDir is where the disks of microVMs lie.
+func machinesDir(config executorconfig.Config) string {
+	return filepath.Join(config.Firecracker.VMDir, "machines")
+}
+
+// place is a runtime, and how to let go of what it holds once its sessions are closed.
+type place struct {
+	runtime.Runtime
+	release func() error
+}
+
+func (a *Agent) makePlace(ctx context.Context, kind runtime.Kind, claim *owner.Claim) (place, error) {
+	if kind == runtime.Firecracker {
+		return a.makeMachines(ctx, claim)
+	}
+	made, err := a.makeRuntime(kind, claim)
+	return place{made, func() error { return nil }}, err
 }
 
 func (a *Agent) makeRuntime(kind runtime.Kind, claim *owner.Claim) (runtime.Runtime, error) {

@@ -23,7 +23,8 @@ func TestKindFollowsConfigurationAndTools(t *testing.T) {
 		{env: map[string]string{"EXECUTOR_RUNTIME": "docker"}, tools: complete(nil), want: runtime.Docker},
 		{env: map[string]string{"EXECUTOR_RUNTIME": "auto", "EXECUTOR_USE_FIRECRACKER": "false"}, tools: complete(nil), want: runtime.Docker},
 		{env: map[string]string{"EXECUTOR_RUNTIME": "auto", "EXECUTOR_USE_FIRECRACKER": "false"}, tools: installed(nil), reason: "runtime is not configured"},
-		{env: map[string]string{"EXECUTOR_RUNTIME": "auto"}, tools: complete(nil), reason: "EXECUTOR_USE_FIRECRACKER"},
+		{env: map[string]string{"EXECUTOR_RUNTIME": "auto"}, tools: complete(nil), want: runtime.Firecracker},
+		{env: map[string]string{"EXECUTOR_RUNTIME": "auto"}, tools: installed(nil), reason: "EXECUTOR_USE_FIRECRACKER=false"},
 		{env: map[string]string{"EXECUTOR_RUNTIME": "docker"}, tools: installed(nil), reason: "docker, git"},
 	} {
 		kind, err := chooseKind(settings(t, "http://frontend.test", test.env), test.tools)

@@ -99,7 +99,13 @@ func (t Tools) Telemetry(ctx context.Context, logger log.Logger, system, arch st
 var installHints = map[string]string{
 	"docker": "Install Docker Engine: https://docs.docker.com/engine/install/",
 	"git":    "Use your package manager, for example: apt-get install git",
-	"src":    "Run executor install src-cli, or set EXECUTOR_RUNTIME=docker when no job has src steps",
+	"mke2fs": "On Debian: apt-get install e2fsprogs",
+	"nft":    "On Debian: apt-get install nftables, or set EXECUTOR_VM_NETWORK=none to run microVMs without a network",
+
+	"qemu-system-x86_64": "On Debian: apt-get install qemu-system-x86",
+	"sqfstar":            "On Debian: apt-get install squashfs-tools",
+
+	"src": "Run executor install src-cli, or set EXECUTOR_RUNTIME=docker when no job has src steps",
 }
 
 // CheckPresent returns an operator error that names every missing tool, in alphabetical order.

@@ -53,11 +53,14 @@ func verify(ctx context.Context, logger log.Logger, config executorconfig.Config
 		return err
 	}
 	needed := []string{"git"}
-	if kind == runtime.Docker {
+	switch kind {
+	case runtime.Docker:
 		needed = append(needed, "docker")
+	case runtime.Firecracker:
+		needed = append(needed, machinePrograms(config)...)
 	}
-	// Who names the runtime may do without src: only src steps need it, and they say so.
-	src := config.Runtime == executorconfig.RuntimeAuto
+	// Who names the runtime may do without src: only src steps need it, and they say so. That of microVMs lies in their image.
+	src := config.Runtime == executorconfig.RuntimeAuto && kind != runtime.Firecracker
 	if src {
 		needed = append(needed, "src")
 	}
@@ -66,6 +69,11 @@ func verify(ctx context.Context, logger log.Logger, config executorconfig.Config
 	}
 	if err := tools.CheckGit(ctx); err != nil {
 		return err
+	}
+	if kind == runtime.Firecracker {
+		if err := checkKernel(config); err != nil {
+			return err
+		}
 	}
 	if !src {
 		return nil

@@ -43,7 +43,7 @@ func TestValidate(t *testing.T) {
 		"src is behind":         {env: auto, printed: map[string]string{"src version -client-only": "Current version: 5.2.0"}, warnings: []string{"src 5.2.0 is behind the recommended 5.2.1"}},
 		"src does not fit":      {env: auto, printed: map[string]string{"src version -client-only": "Current version: 5.1.0"}, failure: "src 5.1.0 does not fit", class: fault.Operator},
 		"git is too old":        {env: auto, printed: map[string]string{"git version": "git version 2.20.1"}, failure: "git is too old", class: fault.Operator},
-		"microVMs by default":   {env: map[string]string{"EXECUTOR_RUNTIME": "auto"}, failure: "EXECUTOR_USE_FIRECRACKER", class: fault.Operator},
+		"microVMs by default":   {env: map[string]string{"EXECUTOR_RUNTIME": "auto", "EXECUTOR_VM_DIR": "/nowhere"}, failure: "EXECUTOR_USE_FIRECRACKER=false", class: fault.Operator},
 		"the token is refused":  {env: map[string]string{"EXECUTOR_FRONTEND_PASSWORD": "another-token"}, failure: "authorization failed: ", class: fault.Operator},
 		"and names its setting": {env: map[string]string{"EXECUTOR_FRONTEND_PASSWORD": "another-token"}, failure: "executors.accessToken", class: fault.Operator},
 	} {
@@ -74,6 +74,8 @@ func TestValidateNamesAllMissingToolsAtOnce(t *testing.T) {
 		"auto":   {"docker", "git", "src"},
 		"docker": {"docker", "git"},
 		"shell":  {"git"},
+
+		"firecracker": {"git", "mke2fs", "nft", "qemu-system-x86_64", "sqfstar"},
 	} {
 		env := maps.Clone(auto)
 		env["EXECUTOR_RUNTIME"] = runtime

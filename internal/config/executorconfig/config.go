@@ -3,6 +3,7 @@
 package executorconfig
 
 import (
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -124,4 +125,32 @@ type Firecracker struct {
 	CleanupInterval     time.Duration
 	BandwidthIngress    int
 	BandwidthEgress     int
+	// Ignored names variables that are set and have no meaning with this runtime.
+	Ignored []string
+	// MemoryBytes is a job's memory.
+	MemoryBytes uint64
+	// VMDir holds kernel, disks and machines.
+	VMDir string
+	// Driver runs machines.
+	Driver VMDriver
+	// Pool is how many machines are kept ready.
+	Pool int
+	// ImageCacheBytes bounds the disks made of images.
+	ImageCacheBytes uint64
+	// Network is false for machines without one.
+	Network bool
+	// Subnet is where machines get their addresses from.
+	Subnet netip.Prefix
+	// EgressAllow is the text of rules, to be parsed by internal/vm/network.
+	EgressAllow string
 }
+
+// VMDriver is a value of EXECUTOR_VM_DRIVER.
+type VMDriver string
+
+// The drivers. Auto takes Firecracker where it can run.
+const (
+	DriverAuto        VMDriver = "auto"
+	DriverQEMU        VMDriver = "qemu"
+	DriverFirecracker VMDriver = "firecracker"
+)

@@ -1,6 +1,7 @@
 package executorconfig_test
 
 import (
+	"net/netip"
 	"net/url"
 	"testing"
 	"time"
@@ -39,6 +40,13 @@ func TestDefaults(t *testing.T) {
 			CleanupInterval:  time.Minute,
 			BandwidthIngress: 524288000,
 			BandwidthEgress:  524288000,
+			MemoryBytes:      12 << 30,
+			VMDir:            "/var/lib/executor/vm",
+			Driver:           executorconfig.DriverAuto,
+			Pool:             1,
+			ImageCacheBytes:  32 << 30,
+			Network:          true,
+			Subnet:           netip.MustParsePrefix("10.61.0.0/16"),
 		},
 		Kubernetes: executorconfig.Kubernetes{
 			Namespace:             "default",

@@ -96,6 +96,11 @@ var badValues = []struct{ variable, value, want string }{
 	{"EXECUTOR_DEBUG_ADDR", "6060", "EXECUTOR_DEBUG_ADDR must have the form host:port"},
 	{"EXECUTOR_STOP_GRACE_PERIOD", "10", `invalid duration "10" for EXECUTOR_STOP_GRACE_PERIOD: `},
 	{"EXECUTOR_DOCKER_PIDS_LIMIT", "-1", "EXECUTOR_DOCKER_PIDS_LIMIT must be at least 0, got -1"},
+	{"EXECUTOR_VM_DRIVER", "xen", `EXECUTOR_VM_DRIVER is "xen"; it has to be auto, qemu or firecracker`},
+	{"EXECUTOR_VM_POOL", "-1", "EXECUTOR_VM_POOL must be at least 0, got -1"},
+	{"EXECUTOR_VM_IMAGE_CACHE", "much", `invalid size "much" for EXECUTOR_VM_IMAGE_CACHE`},
+	{"EXECUTOR_VM_NETWORK", "bridge", `EXECUTOR_VM_NETWORK is "bridge"; it has to be tap or none`},
+	{"EXECUTOR_VM_SUBNET", "10.61.0.0", "EXECUTOR_VM_SUBNET: "},
 	{"EXECUTOR_DRAIN_TIMEOUT", "-1s", "EXECUTOR_DRAIN_TIMEOUT must be at least 0s, got -1s"},
 }
 
@@ -111,6 +116,7 @@ func TestBadValues(t *testing.T) {
 		})
 	}
 	anything := []string{"NODE_EXPORTER_URL", "DOCKER_REGISTRY_NODE_EXPORTER_URL", "EXECUTOR_VM_STARTUP_SCRIPT_PATH", "EXECUTOR_DOCKER_HOST_MOUNT_PATH", "EXECUTOR_STATE_DIR",
+		"EXECUTOR_VM_DIR", "EXECUTOR_VM_EGRESS_ALLOW",
 		"EXECUTOR_KUBERNETES_CONFIG_PATH", "EXECUTOR_KUBERNETES_NODE_NAME", "KUBERNETES_GIT_CA_CERT", "KUBERNETES_IMAGE_PULL_SECRETS"}
 	for _, variable := range executorconfig.Variables() {
 		require.NotEqual(t, slices.Contains(anything, variable.Name), tested[variable.Name], "no bad value of %s is tested", variable.Name)

@@ -35,6 +35,9 @@ func Load(env config.Lookup, host config.Host) (Config, error) {
 	return l.cfg, nil
 }
 
+// systemVMDir is where root's microVMs are when EXECUTOR_VM_DIR says nothing.
+const systemVMDir = "/var/lib/executor/vm"
+
 // systemTempDir is where temporary files go when TMPDIR says nothing.
 const systemTempDir = "/tmp"
 
@@ -46,6 +49,8 @@ type loader struct {
 	// frontendURL and useFirecracker wait for their rules.
 	frontendURL    string
 	useFirecracker bool
+	// imageCache, network and subnet as well.
+	imageCache, network, subnet string
 	// broken are the rule errors.
 	broken []error
 }
@@ -93,6 +98,17 @@ func (l *loader) read() {
 	cfg.Jobs.DrainTimeout = l.Duration("EXECUTOR_DRAIN_TIMEOUT")
 	cfg.Docker.PidsLimit = l.Int("EXECUTOR_DOCKER_PIDS_LIMIT")
 	cfg.StateDir = l.Optional("EXECUTOR_STATE_DIR")
+	l.readMachines(&cfg.Firecracker)
+}
+
+func (l *loader) readMachines(cfg *Firecracker) {
+	cfg.VMDir = l.Optional("EXECUTOR_VM_DIR")
+	cfg.Driver = VMDriver(l.String("EXECUTOR_VM_DRIVER"))
+	cfg.Pool = l.Int("EXECUTOR_VM_POOL")
+	l.imageCache = l.String("EXECUTOR_VM_IMAGE_CACHE")
+	l.network = l.String("EXECUTOR_VM_NETWORK")
+	l.subnet = l.String("EXECUTOR_VM_SUBNET")
+	cfg.EgressAllow = l.Optional("EXECUTOR_VM_EGRESS_ALLOW")
 }
 
 // fillPaths replaces empty paths by their defaults.
@@ -101,7 +117,15 @@ func (l *loader) fillPaths(env config.Lookup) {
 		l.cfg.StateDir = filepath.Join(l.cfg.TempDir, fmt.Sprintf("open-executor-%d", l.host.UID))
 	}
 	l.cfg.StateDir = l.host.Abs(l.cfg.StateDir)
-	if home := valueOr(env, "HOME", ""); home != "" && l.cfg.Kubernetes.ConfigPath == "" {
+	home := valueOr(env, "HOME", "")
+	if l.cfg.Firecracker.VMDir == "" {
+		l.cfg.Firecracker.VMDir = systemVMDir
+		if l.host.UID != 0 && home != "" {
+			l.cfg.Firecracker.VMDir = filepath.Join(home, ".local", "share", "executor", "vm")
+		}
+	}
+	l.cfg.Firecracker.VMDir = l.host.Abs(l.cfg.Firecracker.VMDir)
+	if home != "" && l.cfg.Kubernetes.ConfigPath == "" {
 		l.cfg.Kubernetes.ConfigPath = filepath.Join(home, ".kube", "config")
 	}
 }

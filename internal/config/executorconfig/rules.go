@@ -47,6 +47,7 @@ var rules = []func(*loader){
 	checkLimits,
 	checkMemory,
 	checkRegistryMirrors,
+	checkMachines,
 	checkDebugAddr,
 }
 

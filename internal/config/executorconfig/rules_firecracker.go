@@ -1,7 +1,11 @@
 package executorconfig
 
 import (
+	"net/netip"
+	"slices"
+
 	"github.com/c2h5oh/datasize"
+	"github.com/docker/go-units"
 
 	"github.com/open-executor/executor/internal/config"
 )
@@ -17,6 +21,13 @@ func checkFirecracker(l *loader) {
 	if !cfg.Enabled {
 		return
 	}
+	for name, value := range map[string]string{"EXECUTOR_FIRECRACKER_KERNEL_IMAGE": cfg.KernelImage, "EXECUTOR_FIRECRACKER_SANDBOX_IMAGE": cfg.SandboxImage} {
+		i := slices.IndexFunc(table.Variables, func(v config.Variable) bool { return v.Name == name })
+		if value != table.Variables[i].Default {
+			cfg.Ignored = append(cfg.Ignored, name)
+		}
+	}
+	slices.Sort(cfg.Ignored)
 	const wayOut = "set EXECUTOR_USE_FIRECRACKER to false, or EXECUTOR_RUNTIME to another runtime, to run jobs without microVMs"
 	if l.host.OS != "linux" {
 		l.failf("the firecracker runtime works on linux only, and this is %s: %s", l.host.OS, wayOut)
@@ -29,6 +40,36 @@ func checkFirecracker(l *loader) {
 	}
 	if !l.Failed("EXECUTOR_FIRECRACKER_DISK_SPACE") && (sizeErr != nil || size == 0) {
 		l.failf("invalid size %q for EXECUTOR_FIRECRACKER_DISK_SPACE: use a number with a unit, such as 20G", l.cfg.Jobs.DiskSpace)
+	}
+}
+
+// checkMachines holds our own variables of microVMs to what has a meaning.
+func checkMachines(l *loader) {
+	cfg := &l.cfg.Firecracker
+	switch cfg.Driver {
+	case DriverAuto, DriverQEMU, DriverFirecracker:
+	default:
+		l.failf("EXECUTOR_VM_DRIVER is %q; it has to be auto, qemu or firecracker", cfg.Driver)
+	}
+	switch l.network {
+	case "tap", "none":
+		cfg.Network = l.network == "tap"
+	default:
+		l.failf("EXECUTOR_VM_NETWORK is %q; it has to be tap or none", l.network)
+	}
+	var err error
+	if cfg.Subnet, err = netip.ParsePrefix(l.subnet); err != nil {
+		l.failf("EXECUTOR_VM_SUBNET: %w; it has to be an IPv4 network, such as 10.61.0.0/16", err)
+	}
+	atLeast(l, "EXECUTOR_VM_POOL", cfg.Pool, 0)
+	size, err := datasize.ParseString(l.imageCache)
+	if (err != nil || size == 0) && !l.Failed("EXECUTOR_VM_IMAGE_CACHE") {
+		l.failf("invalid size %q for EXECUTOR_VM_IMAGE_CACHE: use a number with a unit, such as 32G", l.imageCache)
+	}
+	cfg.ImageCacheBytes = size.Bytes()
+	// What can't be read, checkMemory tells of; 0 is refused by the runtime.
+	if memory, err := units.RAMInBytes(l.cfg.Jobs.Memory); err == nil && memory > 0 {
+		cfg.MemoryBytes = uint64(memory)
 	}
 }
 

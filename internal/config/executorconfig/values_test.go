@@ -1,6 +1,7 @@
 package executorconfig_test
 
 import (
+	"net/netip"
 	"net/url"
 	"testing"
 	"time"
@@ -31,16 +32,27 @@ var goodValues = []goodValue{
 	{"EXECUTOR_MAXIMUM_NUM_JOBS", "8", func(c *cfg) { c.Jobs.Maximum = 8 }},
 	{"EXECUTOR_USE_FIRECRACKER", "f", func(c *cfg) { c.Firecracker.Enabled = false }},
 	{"EXECUTOR_FIRECRACKER_IMAGE", "i", func(c *cfg) { c.Firecracker.Image = "i" }},
-	{"EXECUTOR_FIRECRACKER_KERNEL_IMAGE", "i", func(c *cfg) { c.Firecracker.KernelImage = "i" }},
-	{"EXECUTOR_FIRECRACKER_SANDBOX_IMAGE", "i", func(c *cfg) { c.Firecracker.SandboxImage = "i" }},
+	{"EXECUTOR_FIRECRACKER_KERNEL_IMAGE", "i", func(c *cfg) {
+		c.Firecracker.KernelImage, c.Firecracker.Ignored = "i", []string{"EXECUTOR_FIRECRACKER_KERNEL_IMAGE"}
+	}},
+	{"EXECUTOR_FIRECRACKER_SANDBOX_IMAGE", "i", func(c *cfg) {
+		c.Firecracker.SandboxImage, c.Firecracker.Ignored = "i", []string{"EXECUTOR_FIRECRACKER_SANDBOX_IMAGE"}
+	}},
+	{"EXECUTOR_VM_DIR", "vm", func(c *cfg) { c.Firecracker.VMDir = "/wd/vm" }},
+	{"EXECUTOR_VM_DRIVER", "qemu", func(c *cfg) { c.Firecracker.Driver = executorconfig.DriverQEMU }},
+	{"EXECUTOR_VM_POOL", "0", func(c *cfg) { c.Firecracker.Pool = 0 }},
+	{"EXECUTOR_VM_IMAGE_CACHE", "1M", func(c *cfg) { c.Firecracker.ImageCacheBytes = 1 << 20 }},
+	{"EXECUTOR_VM_NETWORK", "none", func(c *cfg) { c.Firecracker.Network = false }},
+	{"EXECUTOR_VM_SUBNET", "10.1.0.0/24", func(c *cfg) { c.Firecracker.Subnet = netip.MustParsePrefix("10.1.0.0/24") }},
+	{"EXECUTOR_VM_EGRESS_ALLOW", "10.0.0.5", func(c *cfg) { c.Firecracker.EgressAllow = "10.0.0.5" }},
 	{"EXECUTOR_VM_STARTUP_SCRIPT_PATH", "/s.sh", func(c *cfg) { c.Firecracker.VMStartupScriptPath = "/s.sh" }},
 	{"EXECUTOR_VM_PREFIX", "p", func(c *cfg) { c.Firecracker.VMPrefix = "p" }},
 	{"EXECUTOR_KEEP_WORKSPACES", "1", func(c *cfg) { c.Jobs.KeepWorkspaces = true }},
 	{"EXECUTOR_DOCKER_HOST_MOUNT_PATH", "/host", func(c *cfg) { c.Docker.HostMountPath = "/host" }},
 	{"EXECUTOR_JOB_NUM_CPUS", "1", func(c *cfg) { c.Jobs.NumCPUs = 1 }},
 	{"EXECUTOR_FIRECRACKER_NUM_CPUS", "2", func(c *cfg) { c.Jobs.NumCPUs = 2 }},
-	{"EXECUTOR_JOB_MEMORY", "0", func(c *cfg) { c.Jobs.Memory = "0" }},
-	{"EXECUTOR_FIRECRACKER_MEMORY", "512mb", func(c *cfg) { c.Jobs.Memory = "512mb" }},
+	{"EXECUTOR_JOB_MEMORY", "0", func(c *cfg) { c.Jobs.Memory, c.Firecracker.MemoryBytes = "0", 0 }},
+	{"EXECUTOR_FIRECRACKER_MEMORY", "512mb", func(c *cfg) { c.Jobs.Memory, c.Firecracker.MemoryBytes = "512mb", 512<<20 }},
 	{"EXECUTOR_FIRECRACKER_DISK_SPACE", "1TB", func(c *cfg) { c.Jobs.DiskSpace, c.Firecracker.DiskSpaceBytes = "1TB", 1<<40 }},
 	{"EXECUTOR_FIRECRACKER_BANDWIDTH_INGRESS", "0", func(c *cfg) { c.Firecracker.BandwidthIngress = 0 }},
 	{"EXECUTOR_FIRECRACKER_BANDWIDTH_EGRESS", "7", func(c *cfg) { c.Firecracker.BandwidthEgress = 7 }},
