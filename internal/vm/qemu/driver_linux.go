@@ -30,8 +30,6 @@ type Options struct {
 	Program string
 	// Accelerator is "kvm", "tcg", or empty to find out.
 	Accelerator string
-	// Credential is the user that machines run as; nil for the executor's own.
-	Credential *syscall.Credential
 }
 
 // Driver is the QEMU driver.
@@ -127,7 +125,7 @@ func (d *Driver) start(ctx context.Context, machine vm.Machine, accelerator stri
 	i.cmd.Env = machine.Env
 	i.cmd.ExtraFiles = files.theirs
 	i.cmd.Stdout, i.cmd.Stderr = &i.said, &i.said
-	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: d.options.Credential}
+	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: credential(os.Geteuid(), machine.Link, accelerator)}
 	done := make(chan error, 1)
 	d.starts <- start{i.cmd, done}
 	if err := <-done; err != nil {
