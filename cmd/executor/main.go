@@ -45,7 +45,7 @@ func newApp(env config.Lookup, stdout, stderr io.Writer) *cli.App {
 		Version:   version.Version(),
 		Writer:    stdout,
 		ErrWriter: stderr,
-		Commands:  []*cli.Command{p.runCommand(), p.validateCommand(), p.installCommand()},
+		Commands:  []*cli.Command{p.runCommand(), p.validateCommand(), p.installCommand(), p.testVMCommand(), p.vmCommand()},
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {
 				fmt.Fprintf(stdout, "Unknown command %q. Try \"executor help\".\n", name)

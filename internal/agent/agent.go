@@ -141,7 +141,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	claim, err := owner.Take(a.config.StateDir, owner.Record{Executor: a.name, Engine: engineOf(kind), Parents: []string{a.config.TempDir, machinesDir(a.config)}})
+	claim, err := owner.Take(a.config.StateDir, owner.Record{Executor: a.name, Engine: engineOf(kind), Parents: []string{a.config.TempDir, MachinesDir(a.config)}})
 	if err != nil {
 		return fmt.Errorf("EXECUTOR_STATE_DIR: %w", err)
 	}

@@ -23,6 +23,11 @@ func newImages(config executorconfig.Config) (*imagedisk.Store, error) {
 	})
 }
 
+// MachinesDir is where a configuration has the microVMs' own directories.
+func MachinesDir(config executorconfig.Config) string {
+	return filepath.Join(config.Firecracker.VMDir, "machines")
+}
+
 // FetchMachineImage makes the disk of the microVMs' root ahead of the first use.
 func FetchMachineImage(ctx context.Context, config executorconfig.Config) (err error) {
 	images, err := newImages(config)

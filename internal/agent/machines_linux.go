@@ -16,6 +16,7 @@ import (
 	"github.com/open-executor/executor/internal/runtime/microvm"
 	"github.com/open-executor/executor/internal/vm"
 	"github.com/open-executor/executor/internal/vm/boot"
+	"github.com/open-executor/executor/internal/vm/firecracker"
 	"github.com/open-executor/executor/internal/vm/network"
 	"github.com/open-executor/executor/internal/vm/qemu"
 )
@@ -42,19 +43,6 @@ func machinePrograms(config executorconfig.Config) []string {
 	return programs
 }
 
-// holdings are what a place holds, to be let go in the opposite order.
-type holdings []func() error
-
-func (h *holdings) add(release func() error) { *h = append(*h, release) }
-
-func (h holdings) release() error {
-	var all error
-	for i := range h {
-		all = errors.Join(all, h[len(h)-1-i]())
-	}
-	return all
-}
-
 // makeMachines makes the microVM runtime of the configuration.
 func (a *Agent) makeMachines(ctx context.Context, claim *owner.Claim) (_ place, err error) {
 	cfg := a.config.Firecracker
@@ -75,16 +63,16 @@ func (a *Agent) makeMachines(ctx context.Context, claim *owner.Claim) (_ place, 
 		return place{}, err
 	}
 	held.add(images.Close)
-	driver, err := a.makeDriver(&held)
+	made, err := a.makeDriver(&held)
 	if err != nil {
 		return place{}, err
 	}
-	networks, err := a.makeNetworks(ctx, &held)
+	networks, err := a.makeNetworks(ctx, made.named, &held)
 	if err != nil {
 		return place{}, err
 	}
 	jobs := a.config.Jobs
-	machines, err := microvm.New(a.logger, driver, images, networks, claim, microvm.Options{
+	machines, err := microvm.New(a.logger, made.driver, images, networks, claim, microvm.Options{
 		CPUs:          jobs.NumCPUs,
 		Memory:        int64(cfg.MemoryBytes),
 		MemoryShown:   jobs.Memory,
@@ -94,11 +82,13 @@ func (a *Agent) makeMachines(ctx context.Context, claim *owner.Claim) (_ place, 
 		Initramfs:     filepath.Join(KernelDir(a.config), boot.InitramfsFile),
 		Root:          cfg.Image,
 		RootAuth:      a.config.Docker.Auth.Reveal(),
-		Dir:           machinesDir(a.config),
+		Dir:           MachinesDir(a.config),
 		Prefix:        cfg.VMPrefix,
 		Pool:          cfg.Pool,
 		StartupScript: cfg.VMStartupScriptPath,
 		Grace:         max(jobs.StopGracePeriod, time.Nanosecond),
+		Keep:          jobs.KeepWorkspaces,
+		Sweep:         made.sweep,
 		Observe:       a.runner.Observe,
 	})
 	if err != nil {
@@ -108,20 +98,58 @@ func (a *Agent) makeMachines(ctx context.Context, claim *owner.Claim) (_ place, 
 	return place{machines, held.release}, nil
 }
 
-func (a *Agent) makeDriver(held *holdings) (vm.Driver, error) {
-	if a.config.Firecracker.Driver == executorconfig.DriverFirecracker {
-		return nil, fault.Operatorf("EXECUTOR_VM_DRIVER is firecracker, which this build doesn't have; set it to qemu")
+// driver is what runs machines, and what goes with it.
+type driver struct {
+	driver vm.Driver
+	// named is true when it opens taps by their names.
+	named bool
+	// sweep removes what it left of machines that are gone; nil when that is nothing.
+	sweep func(ctx context.Context, alive func(name string) bool) error
+}
+
+func (a *Agent) makeDriver(held *holdings) (driver, error) {
+	wanted := a.config.Firecracker.Driver
+	if wanted == executorconfig.DriverAuto && a.installed(firecracker.Program, firecracker.Jailer) || wanted == executorconfig.DriverFirecracker {
+		made, err := a.makeFirecracker(held)
+		if err == nil || wanted == executorconfig.DriverFirecracker {
+			return made, err
+		}
+		a.logger.Warn("Firecracker can't run here, so QEMU runs the machines", log.Error(err))
 	}
-	driver, err := qemu.New(a.logger, qemu.Options{})
+	made, err := qemu.New(a.logger, qemu.Options{})
 	if err != nil {
-		return nil, err
+		return driver{}, err
 	}
-	held.add(driver.Close)
-	return driver, nil
+	held.add(made.Close)
+	return driver{driver: made}, nil
+}
+
+func (a *Agent) installed(programs ...string) bool {
+	for _, program := range programs {
+		if _, err := a.tools.LookPath(program); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *Agent) makeFirecracker(held *holdings) (driver, error) {
+	jails := filepath.Join(a.config.Firecracker.VMDir, "jails")
+	if err := os.MkdirAll(jails, 0o755); err != nil {
+		return driver{}, fault.As(fault.Operator, err)
+	}
+	made, err := firecracker.New(a.logger, firecracker.Options{Dir: jails})
+	if err != nil {
+		return driver{}, err
+	}
+	held.add(made.Close)
+	return driver{made, true, func(ctx context.Context, alive func(name string) bool) error {
+		return firecracker.Remove(ctx, jails, alive)
+	}}, nil
 }
 
 // makeNetworks is nil for machines without a network.
-func (a *Agent) makeNetworks(ctx context.Context, held *holdings) (microvm.Networks, error) {
+func (a *Agent) makeNetworks(ctx context.Context, named bool, held *holdings) (microvm.Networks, error) {
 	cfg := a.config.Firecracker
 	if !cfg.Network {
 		return nil, nil
@@ -136,6 +164,7 @@ func (a *Agent) makeNetworks(ctx context.Context, held *holdings) (microvm.Netwo
 		Allow:        allow,
 		IngressBytes: int64(cfg.BandwidthIngress),
 		EgressBytes:  int64(cfg.BandwidthEgress),
+		Persistent:   named,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w (or set EXECUTOR_VM_NETWORK=none)", err)

@@ -2,7 +2,7 @@ package agent
 
 import (
 	"context"
-	"path/filepath"
+	"errors"
 	"time"
 
 	"github.com/open-executor/executor/internal/config/executorconfig"
@@ -36,9 +36,17 @@ func engineOf(kind runtime.Kind) string {
 	return ""
 }
 
-// machinesDir is where the disks of microVMs lie.
-func machinesDir(config executorconfig.Config) string {
-	return filepath.Join(config.Firecracker.VMDir, "machines")
+// holdings are what a place holds, to be let go in the opposite order.
+type holdings []func() error
+
+func (h *holdings) add(release func() error) { *h = append(*h, release) }
+
+func (h holdings) release() error {
+	var all error
+	for i := range h {
+		all = errors.Join(all, h[len(h)-1-i]())
+	}
+	return all
 }
 
 // place is a runtime, and how to let go of what it holds once its sessions are closed.

@@ -55,6 +55,8 @@ type machine struct {
 	// filled is true once the disk has the job's files.
 	filled bool
 	steps  int
+	// control is nil before the machine has a job.
+	control *control
 	// configured is when the guest last got time and entropy.
 	configured time.Time
 }
@@ -186,6 +188,15 @@ func (m *machine) alive() bool {
 	}
 }
 
+// endLost ends a machine whose agent is out of reach: what runs in it would run on. Close tells of what can't be ended.
+func (m *machine) endLost() {
+	select {
+	case <-m.client.Done():
+		_ = m.instance.Close()
+	default:
+	}
+}
+
 // insert puts the first image behind a drive before the guest has asked for it. The machine owns the disk from then on, also on error.
 func (m *machine) insert(ctx context.Context, disk *imagedisk.Disk) error {
 	if err := m.instance.Swap(ctx, firstImageDrive, disk.File); err != nil {
@@ -230,7 +241,7 @@ func (m *machine) reuse(slot int) (drive int, same bool) {
 
 // close ends the machine and removes all that belongs to it. What can't be removed stays tracked, for a later sweep.
 func (m *machine) close() error {
-	var all []error
+	all := []error{m.control.close()}
 	if m.client != nil {
 		all = append(all, m.client.Close())
 	}

@@ -6,9 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,13 +59,20 @@ type Options struct {
 	Pool int
 	// StartupScript is the path of a script of the host that runs in each machine before the first step; empty for none.
 	StartupScript string
+	// Keep leaves machines running after their jobs, for debugging: until somebody ends them (Connect), or the runtime is closed.
+	Keep bool
+	// Sweep, when set, removes what the driver keeps of machines that are gone. It is called by Reap, and told which names still have a directory.
+	Sweep func(ctx context.Context, alive func(name string) bool) error
 	// Grace is the time that a stopped step has between SIGTERM and SIGKILL; DefaultGrace when 0.
 	Grace time.Duration
 	// Observe, when set, is told the log key, duration and error of each step.
 	Observe func(key string, took time.Duration, err error)
 }
 
-var validPrefix = regexp.MustCompile(`^[A-Za-z0-9-]{1,20}$`)
+var (
+	validPrefix = regexp.MustCompile(`^[A-Za-z0-9-]{1,20}$`)
+	validName   = regexp.MustCompile(`^[A-Za-z0-9-]{1,60}$`)
+)
 
 func (o Options) validated() (Options, error) {
 	switch {
@@ -109,6 +119,12 @@ type Runtime struct {
 	options  Options
 	pool     *pool
 
+	keeping sync.Mutex
+	// kept are machines whose jobs are over.
+	kept map[*machine]bool
+	// ending are those that somebody ends.
+	ending sync.WaitGroup
+
 	preparing sync.Mutex
 	// root is the guest's own root, blank an empty disk of the same size; nil before the first machine.
 	root  *imagedisk.Disk
@@ -127,7 +143,7 @@ func New(logger log.Logger, driver vm.Driver, images Images, networks Networks, 
 	if err := os.MkdirAll(options.Dir, 0o700); err != nil {
 		return nil, fault.Operatorf("the directory of microVMs can't be made: %w (EXECUTOR_VM_DIR)", err)
 	}
-	r := &Runtime{logger: logger.Scoped("microvm"), driver: driver, images: images, networks: networks, claim: claim, options: options}
+	r := &Runtime{logger: logger.Scoped("microvm"), driver: driver, images: images, networks: networks, claim: claim, options: options, kept: map[*machine]bool{}}
 	r.pool = newPool(r.logger, options.Pool, r.startMachine)
 	return r, nil
 }
@@ -144,6 +160,12 @@ func (r *Runtime) Warm() { r.pool.fill() }
 // have died.
 func (r *Runtime) Reap(ctx context.Context) (int, error) {
 	removed, err := r.claim.Sweep(ctx, owner.Engine{Name: EngineName, Remove: network.Remove})
+	if r.options.Sweep != nil {
+		err = errors.Join(err, r.options.Sweep(ctx, func(name string) bool {
+			_, err := os.Lstat(filepath.Join(r.options.Dir, name))
+			return !errors.Is(err, fs.ErrNotExist)
+		}))
+	}
 	if r.networks != nil {
 		_, verifyErr := r.networks.Verify(ctx)
 		err = errors.Join(err, verifyErr)
@@ -153,9 +175,10 @@ func (r *Runtime) Reap(ctx context.Context) (int, error) {
 	return removed + dead, errors.Join(err, poolErr)
 }
 
-// Close ends the machines of the pool. Sessions must be closed before.
+// Close ends the machines of the pool and those that were kept. Sessions must be closed before.
 func (r *Runtime) Close() error {
-	err := r.pool.close()
+	err := errors.Join(r.pool.close(), r.endKept())
+	r.ending.Wait()
 	r.preparing.Lock()
 	defer r.preparing.Unlock()
 	if r.root != nil {
@@ -163,6 +186,36 @@ func (r *Runtime) Close() error {
 		r.root = nil
 	}
 	return err
+}
+
+// keep leaves a machine running.
+func (r *Runtime) keep(m *machine) {
+	r.keeping.Lock()
+	defer r.keeping.Unlock()
+	r.kept[m] = true
+}
+
+// end ends a machine that was kept, or that a job still runs in.
+func (r *Runtime) end(m *machine) {
+	r.keeping.Lock()
+	kept := r.kept[m]
+	delete(r.kept, m)
+	r.keeping.Unlock()
+	err := m.instance.Close()
+	if kept {
+		err = errors.Join(err, m.close())
+	}
+	if err != nil {
+		r.logger.Error("ending a microVM failed", log.String("name", m.name), log.Error(err))
+	}
+}
+
+func (r *Runtime) endKept() error {
+	r.keeping.Lock()
+	kept := slices.Collect(maps.Keys(r.kept))
+	clear(r.kept)
+	r.keeping.Unlock()
+	return closeAll(kept)
 }
 
 // prepare gets the guest's root, once for all machines, and makes the empty disk that stands in for images.

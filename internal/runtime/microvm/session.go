@@ -33,6 +33,7 @@ type session struct {
 	runtime *Runtime
 	job     runtime.Job
 	machine *machine
+	about   About
 	// ahead is the first step's image; nil when there is none.
 	ahead *ahead
 }
@@ -82,13 +83,23 @@ func (s *session) start(ctx context.Context, entry command.Entry) error {
 		note(entry, m.instance.Console())
 		return errors.Join(fmt.Errorf("failed to start firecracker vm: %w", err), m.close())
 	}
-	s.machine = m
+	if err := s.open(m); err != nil {
+		return errors.Join(err, m.close())
+	}
 	how := "It was booted for this job"
 	if warm {
 		how = "It was waiting for a job"
 	}
 	host.Note(entry, fmt.Sprintf("microVM %s is ready. %s; that took %s.", m.name, how, time.Since(began).Round(time.Millisecond)))
 	return nil
+}
+
+// open makes the machine the session's, and lets people look into it.
+func (s *session) open(m *machine) (err error) {
+	s.about = About{Name: m.name, Executor: s.job.Executor, Queue: s.job.Queue, Job: s.job.ID, Since: time.Now().UTC()}
+	m.control, err = serveControl(m, s.about, func() { s.runtime.ending.Go(func() { s.runtime.end(m) }) })
+	s.machine = m
+	return err
 }
 
 // settle gives the machine the job's files.
@@ -181,5 +192,16 @@ func (s *session) write(ctx context.Context, path string, mode fs.FileMode, cont
 
 // Close implements runtime.Session. What can't be removed stays tracked, and Reap of a later executor goes on trying.
 func (s *session) Close(context.Context) error {
-	return s.logged(removeKey, func(command.Entry) error { return errors.Join(s.ahead.drop(), s.machine.close()) })
+	return s.logged(removeKey, func(entry command.Entry) error {
+		err := s.ahead.drop()
+		if !s.runtime.options.Keep || !s.machine.alive() {
+			return errors.Join(err, s.machine.close())
+		}
+		s.about.Kept = true
+		err = errors.Join(err, s.machine.control.tell(s.about))
+		s.runtime.keep(s.machine)
+		host.Note(entry, fmt.Sprintf("Keeping microVM %s as per config, for as long as this executor runs: executor vm attach %s, executor vm rm %s.",
+			s.machine.name, s.machine.name, s.machine.name))
+		return err
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -20,6 +21,9 @@ import (
 	"github.com/open-executor/executor/internal/runtime/host"
 	"github.com/open-executor/executor/internal/vm/channel"
 )
+
+// killSignal ends a process at once.
+const killSignal = unix.SIGKILL
 
 const (
 	// dataDir is the workspace inside a container (spec section 5.1).
@@ -189,7 +193,7 @@ func (s *session) do(ctx context.Context, entry command.Entry, t task) (int, err
 	}
 	call, err := s.machine.client.Start(t.request, channel.Streams{Stdout: entry.Stdout(), Stderr: entry.Stderr()})
 	if err != nil {
-		return -1, s.lost(ctx, entry, err)
+		return s.conclude(ctx, entry, t, channel.Result{}, err)
 	}
 	stopped := false
 	select {
@@ -202,6 +206,7 @@ func (s *session) do(ctx context.Context, entry command.Entry, t task) (int, err
 	// Without the machine's answer it is at an end: the wait is over in any case.
 	result, err := call.Wait(context.WithoutCancel(ctx))
 	if stopped {
+		s.machine.endLost()
 		host.Note(entry, host.StopReason(ctx))
 		return stoppedCode(result), context.Cause(ctx)
 	}
@@ -210,7 +215,7 @@ func (s *session) do(ctx context.Context, entry command.Entry, t task) (int, err
 
 // stoppedCode is never that of a success: a program may end well on SIGTERM without having done its work.
 func stoppedCode(result channel.Result) int {
-	if result.ExitCode == 0 {
+	if result.ExitCode == 0 || !possible(result.ExitCode) {
 		return -1
 	}
 	return result.ExitCode
@@ -219,14 +224,17 @@ func stoppedCode(result channel.Result) int {
 // stop ends a call: SIGTERM, the grace period, SIGKILL, and in the end the machine.
 func (s *session) stop(call *channel.Call) {
 	client := s.machine.client
+	// A guest that reads nothing holds up who sends to it.
+	var sending sync.WaitGroup
+	defer sending.Wait()
 	for _, attempt := range []struct {
 		signal channel.Signal
 		limit  time.Duration
 	}{
 		{channel.Signal{Number: unix.SIGTERM}, s.runtime.options.Grace},
-		{channel.Signal{Number: unix.SIGKILL}, killTime},
+		{channel.Signal{Number: killSignal}, killTime},
 	} {
-		_ = call.Signal(attempt.signal) // a guest that doesn't take it is ended below
+		sending.Go(func() { _ = call.Signal(attempt.signal) }) // a guest that doesn't take it is ended below
 		timer := time.NewTimer(attempt.limit)
 		select {
 		case <-call.Done():
@@ -237,5 +245,5 @@ func (s *session) stop(call *channel.Call) {
 		timer.Stop()
 		return
 	}
-	_ = client.Close() // which ends the call; Close of the session ends the machine
+	_ = client.Close() // which ends the call, and makes the machine a lost one
 }
