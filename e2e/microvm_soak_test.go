@@ -39,8 +39,9 @@ const searching = `steps:
       echo "address $own"
       for last in 2 6 10 14 18 22; do
         neighbour=${own%%.*}.$last
-        if [ $neighbour != $own ] && ping -c 1 -W 1 $neighbour >/dev/null 2>&1; then echo "LEAK: neighbour $neighbour"; exit 9; fi
+        { [ $neighbour != $own ] && ping -c 1 -W 1 $neighbour >/dev/null 2>&1 && echo "LEAK: neighbour $neighbour"; } &
       done
+      wait
       for place in /data/canary /tmp/canary /dev/shm/canary /canary; do echo canary-%d > $place; done
       sleep 3 & echo clean
 `
@@ -64,18 +65,19 @@ func TestMicroVMsAreKilledAtRandom(t *testing.T) {
 		return harness.StartExecutor(t, frontend.URL, m.tempDir, "firecracker", env...)
 	}}
 	killed := k.run(func() bool { return ended(t, frontend, ids) })
-	states := map[jobs.State]int{}
+	states, attempts := map[jobs.State]int{}, 0
 	for _, id := range ids {
 		job, err := frontend.Client.Job(t.Context(), id)
 		require.NoError(t, err)
 		states[job.State]++
+		attempts += len(job.Attempts)
 		for _, attempt := range job.Attempts {
 			log := frontend.Log(t, id, attempt.Number)
 			require.NotContains(t, log, "LEAK", "job %d", id)
 			require.True(t, job.State != jobs.Completed || attempt.Number < len(job.Attempts) || strings.Contains(log, "stdout: clean\n"), log)
 		}
 	}
-	t.Logf("%d jobs: %v; killed: %v", count, states, killed)
+	t.Logf("%d jobs: %v, %d attempts; killed: %v", count, states, attempts, killed)
 	require.Positive(t, states[jobs.Completed])
 	m.requireNothingLeft(t)
 }
@@ -105,13 +107,13 @@ func (k *killer) run(done func() bool) map[string]int {
 	defer ticker.Stop()
 	for !done() {
 		<-ticker.C
-		switch rand.IntN(20) {
+		switch rand.IntN(40) {
 		case 0:
 			executor.Kill()
 			killed["executor"]++
 			executor = k.start()
-		case 1, 2:
-			if monitors := harness.ProcessesWith(k.t, "guest=executor-"); len(monitors) > 0 {
+		case 1, 2, 3:
+			if monitors := harness.ProcessesWith(k.t, "guest=e2e-"); len(monitors) > 0 {
 				pid, err := strconv.Atoi(monitors[rand.IntN(len(monitors))])
 				require.NoError(k.t, err)
 				_ = syscall.Kill(pid, syscall.SIGKILL) // it may just have ended

@@ -26,7 +26,7 @@ func newMachines(t *testing.T) machines {
 	t.Helper()
 	m := machines{registry: vmtest.StartRegistry(t), dir: filepath.Join(t.TempDir(), "vm"), tempDir: t.TempDir()}
 	m.env = []string{
-		"EXECUTOR_VM_DIR=" + m.dir, "EXECUTOR_FIRECRACKER_IMAGE=" + m.registry.Root, "EXECUTOR_JOB_MEMORY=128M", "EXECUTOR_JOB_NUM_CPUS=1",
+		"EXECUTOR_VM_DIR=" + m.dir, "EXECUTOR_FIRECRACKER_IMAGE=" + m.registry.Root, "EXECUTOR_JOB_MEMORY=128M", "EXECUTOR_JOB_NUM_CPUS=1", "EXECUTOR_VM_PREFIX=e2e",
 		"EXECUTOR_FIRECRACKER_DISK_SPACE=1G", "PATH=" + pathWithout(t, "docker"),
 	}
 	env := append([]string{"EXECUTOR_FRONTEND_URL=http://frontend.test", "EXECUTOR_FRONTEND_PASSWORD=none", "EXECUTOR_QUEUE_NAME=default"}, m.env...)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -38,7 +37,7 @@ func List(dir string) ([]About, error) {
 		if err := json.Unmarshal(text, &about); err != nil || about.Name != entry.Name() {
 			continue
 		}
-		conn, err := net.Dial("unix", filepath.Join(dir, about.Name, socketName))
+		conn, err := dial(context.Background(), filepath.Join(dir, about.Name))
 		if err != nil {
 			continue // nobody is there any more
 		}
@@ -55,7 +54,7 @@ func Connect(ctx context.Context, dir, name string) (*channel.Client, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, connectTime, fmt.Errorf("its executor did not answer within %s", connectTime))
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join(dir, name, socketName))
+	conn, err := dial(ctx, filepath.Join(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.Userf("there is no microVM %s with a job on this host; executor vm list shows those that there are", name)
 	}

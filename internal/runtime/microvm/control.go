@@ -35,6 +35,7 @@ type About struct {
 // executor's user can enter. A Program goes to the guest; PowerOff ends the machine.
 type control struct {
 	machine  *machine
+	dir      *os.File
 	listener net.Listener
 	// end is called once when somebody ends the machine. It must not wait for that.
 	end func()
@@ -52,11 +53,13 @@ func serveControl(m *machine, about About, end func()) (*control, error) {
 	if err := c.tell(about); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("unix", filepath.Join(m.dir, socketName))
-	if err != nil {
-		return nil, fmt.Errorf("the machine's control socket: %w (is EXECUTOR_VM_DIR too long a path?)", err)
+	var err error
+	if c.dir, err = os.Open(m.dir); err != nil {
+		return nil, err
 	}
-	c.listener = listener
+	if c.listener, err = net.Listen("unix", socketIn(c.dir)); err != nil {
+		return nil, errors.Join(fmt.Errorf("the machine's control socket: %w", err), c.dir.Close())
+	}
 	c.serving.Go(c.accept)
 	c.serving.Go(func() {
 		select {
@@ -66,6 +69,19 @@ func serveControl(m *machine, about About, end func()) (*control, error) {
 		}
 	})
 	return c, nil
+}
+
+// socketIn is the path of the socket in a directory that is open: the real one may be longer than the 107 bytes that an address holds (unix(7)).
+func socketIn(dir *os.File) string { return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socketName) }
+
+// dial connects to the socket in a machine's directory.
+func dial(ctx context.Context, dir string) (net.Conn, error) {
+	open, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = open.Close() }()
+	return new(net.Dialer).DialContext(ctx, "unix", socketIn(open))
 }
 
 // tell writes what List reads.
@@ -176,7 +192,7 @@ func (c *control) hangUp() error {
 	}
 	c.closed = true
 	close(c.done)
-	err := c.listener.Close()
+	err := errors.Join(c.listener.Close(), c.dir.Close())
 	for conn := range c.conns {
 		err = errors.Join(err, conn.Close())
 	}

@@ -2,10 +2,12 @@ package qemu
 
 import (
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sourcegraph/log/logtest"
 	"github.com/stretchr/testify/require"
 
 	"github.com/open-executor/executor/internal/vm"
@@ -70,4 +72,17 @@ func TestDrivesComeInOrder(t *testing.T) {
 	require.Less(t, slices.Index(devices, "virtio-blk-device,id=drive0,drive=drive0"), slices.Index(devices, "virtio-blk-device,id=drive1,drive=drive1"))
 	require.Contains(t, devices, "virtio-net-device,netdev=network,mac=02:00:00:00:00:01")
 	require.Equal(t, []string{"size=524288k"}, valuesOf(args, "-m"))
+}
+
+func TestFailedStartGivesNoInstance(t *testing.T) {
+	t.Parallel()
+	d, err := New(logtest.Scoped(t), Options{Program: "true", Accelerator: tcg})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, d.Close()) }()
+	dir := t.TempDir()
+	for _, kernel := range []string{filepath.Join(dir, "missing"), "/dev/null"} {
+		i, err := d.Start(t.Context(), vm.Machine{Name: "test", CPUs: 1, Memory: 64 << 20, Kernel: kernel, Initramfs: "/dev/null"})
+		require.Error(t, err, kernel)
+		require.True(t, i == nil, "not even one of a type: the caller compares with nil")
+	}
 }

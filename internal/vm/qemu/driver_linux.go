@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -59,6 +60,10 @@ func New(logger log.Logger, options Options) (*Driver, error) {
 		options.Program = Program
 	}
 	program, err := exec.LookPath(options.Program)
+	if err == nil {
+		// Machines have users of their own, who may not get through the directory of a link.
+		program, err = filepath.EvalSymlinks(program)
+	}
 	if err != nil {
 		return nil, fault.Operatorf("QEMU is not installed: %w; on Debian: apt-get install qemu-system-x86", err)
 	}
@@ -90,7 +95,11 @@ func (d *Driver) Start(ctx context.Context, machine vm.Machine) (vm.Instance, er
 	if err != nil {
 		return nil, err
 	}
-	return d.start(ctx, machine, accelerator)
+	i, err := d.start(ctx, machine, accelerator)
+	if err != nil {
+		return nil, err // and no interface that holds a nil
+	}
+	return i, nil
 }
 
 func (d *Driver) start(ctx context.Context, machine vm.Machine, accelerator string) (_ *instance, err error) {
