@@ -34,6 +34,27 @@ func checkKernel(config executorconfig.Config) error {
 	return nil
 }
 
+// checkMachines makes sure that machines can be started, as far as that shows without starting one, and warns of what may keep them from the internet.
+func checkMachines(ctx context.Context, logger log.Logger, config executorconfig.Config) error {
+	if err := checkKernel(config); err != nil {
+		return err
+	}
+	if !config.Firecracker.Network {
+		return nil
+	}
+	if _, err := network.ParseRules(config.Firecracker.EgressAllow); err != nil {
+		return err
+	}
+	if err := network.Allowed(); err != nil {
+		return fmt.Errorf("%w (or set EXECUTOR_VM_NETWORK=none)", err)
+	}
+	blocked, err := network.ForwardingBlocked(ctx)
+	for _, sentence := range blocked {
+		logger.Warn(sentence)
+	}
+	return err
+}
+
 // machinePrograms are what the configured machines need of this host, besides what every job needs.
 func machinePrograms(config executorconfig.Config) []string {
 	programs := []string{"mke2fs", "sqfstar", qemu.Program}

@@ -5,12 +5,16 @@ package agent
 import (
 	"context"
 
+	"github.com/sourcegraph/log"
+
 	"github.com/open-executor/executor/internal/config/executorconfig"
 	"github.com/open-executor/executor/internal/fault"
 	"github.com/open-executor/executor/internal/owner"
 )
 
-func checkKernel(executorconfig.Config) error { return fault.Operatorf("microVMs need Linux") }
+func checkMachines(context.Context, log.Logger, executorconfig.Config) error {
+	return fault.Operatorf("microVMs need Linux")
+}
 
 func machinePrograms(executorconfig.Config) []string { return nil }
 

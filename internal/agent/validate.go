@@ -71,7 +71,7 @@ func verify(ctx context.Context, logger log.Logger, config executorconfig.Config
 		return err
 	}
 	if kind == runtime.Firecracker {
-		if err := checkKernel(config); err != nil {
+		if err := checkMachines(ctx, logger, config); err != nil {
 			return err
 		}
 	}

@@ -122,6 +122,8 @@ type Result struct {
 	ExitCode int `json:"exitCode,omitempty"`
 	// OutOfMemory is true when the kernel killed a process of the container for want of memory.
 	OutOfMemory bool `json:"outOfMemory,omitempty"`
+	// DiskFull is true when the job's drive was full at the end of a container or program that failed.
+	DiskFull bool `json:"diskFull,omitempty"`
 }
 
 // Reasons of errors.

@@ -68,6 +68,7 @@ func (p *process) close() error { return errors.Join(p.out.Close(), p.errs.Close
 func (a *Agent) finish(ctx context.Context, p *process, x channel.Exchange) (result channel.Result, err error) {
 	defer func() {
 		result.OutOfMemory = p.group.outOfMemory()
+		result.DiskFull = result.ExitCode != 0 && diskFull()
 		err = errors.Join(err, p.group.remove())
 	}()
 	var copying, passing sync.WaitGroup

@@ -117,3 +117,15 @@ func (a *Agent) powerOff() error {
 	_ = unix.Unmount(jobDir, 0)
 	return PowerOff()
 }
+
+// fullBelow is how much room is left on a drive that counts as full, in bytes: programs give up before the last block is taken.
+const fullBelow = 1 << 20
+
+// diskFull tells whether there is no room, or no inode, left on the job's drive.
+func diskFull() bool {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(jobDir, &stat); err != nil {
+		return false
+	}
+	return stat.Type == unix.EXT4_SUPER_MAGIC && (stat.Bavail*uint64(stat.Bsize) < fullBelow || stat.Ffree == 0)
+}

@@ -43,7 +43,7 @@ func New(ctx context.Context, logger log.Logger, options Options) (*Network, err
 	if err != nil {
 		return nil, err
 	}
-	if err := checkCapabilities(); err != nil {
+	if err := Allowed(); err != nil {
 		return nil, err
 	}
 	names := namesOf(options.Executor)
@@ -80,7 +80,8 @@ func New(ctx context.Context, logger log.Logger, options Options) (*Network, err
 	return n, nil
 }
 
-func checkCapabilities() error {
+// Allowed tells by an operator error that this process may not make networks.
+func Allowed() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {

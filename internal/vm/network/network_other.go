@@ -15,6 +15,9 @@ var errLinux = fault.Operatorf("networks of machines need Linux")
 // Network is an executor's policy and the links of its machines, on Linux.
 type Network struct{}
 
+// Allowed fails as New does.
+func Allowed() error { return errLinux }
+
 // New fails with an operator error.
 func New(context.Context, log.Logger, Options) (*Network, error) { return nil, errLinux }
 
