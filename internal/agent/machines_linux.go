@@ -70,6 +70,9 @@ func (a *Agent) makeMachines(ctx context.Context, claim *owner.Claim) (_ place, 
 	for _, name := range cfg.Ignored {
 		a.logger.Warn("this variable has no meaning any more and is ignored (docs/microvm.md)", log.String("variable", name))
 	}
+	if len(a.config.Docker.AdditionalMounts) > 0 {
+		a.logger.Warn("microVMs have no mounts of this host, so EXECUTOR_DOCKER_ADDITIONAL_MOUNTS has no effect")
+	}
 	if err := checkKernel(a.config); err != nil {
 		return place{}, err
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/sourcegraph/log"
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
-	"go.uber.org/goleak"
 
 	"github.com/open-executor/executor/internal/owner"
 	"github.com/open-executor/executor/internal/runtime"
@@ -138,5 +137,3 @@ func TestConformance(t *testing.T) {
 		}
 	})
 }
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -109,9 +109,14 @@ func (r *Runtime) startMachine(ctx context.Context, dir string) (_ *machine, err
 	}
 	var filling sync.WaitGroup
 	var fillErr error
-	filling.Go(func() { fillErr = m.makeFileSystem(ctx, dir) })
+	filled, abandon := context.WithCancel(ctx)
+	defer abandon()
+	filling.Go(func() { fillErr = m.makeFileSystem(filled, dir) })
 	stage = "booting it"
 	m.client, err = channel.Connect(ctx, m.instance.Channel(), channel.Timing{})
+	if err != nil {
+		abandon()
+	}
 	filling.Wait()
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ type pool struct {
 
 	// ctx ends with the pool.
 	ctx    context.Context
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 	boots  sync.WaitGroup
 
 	mu   sync.Mutex
@@ -38,7 +38,7 @@ type booted struct {
 
 func newPool(logger log.Logger, size int, start func(ctx context.Context, dir string) (*machine, error)) *pool {
 	p := &pool{logger: logger, size: size, start: start}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	return p
 }
 
@@ -92,21 +92,30 @@ func (p *pool) await(ctx context.Context, next chan booted) (*machine, bool, err
 		return b.machine, false, b.err
 	case <-ctx.Done():
 	}
+	return nil, false, errors.Join(context.Cause(ctx), p.forgo(next))
+}
+
+// forgo gives up the right to a machine that the pool boots.
+func (p *pool) forgo(next chan booted) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, waiting := range p.waiting {
 		if waiting == next {
 			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
 			p.booting++
-			return nil, false, context.Cause(ctx)
+			return nil
 		}
 	}
 	// It came at the same moment.
-	b := <-next
-	if b.err == nil {
+	switch b := <-next; {
+	case b.err != nil:
+		return nil
+	case p.closed:
+		return b.machine.close()
+	default:
 		p.idle = append(p.idle, b.machine)
+		return nil
 	}
-	return nil, false, context.Cause(ctx)
 }
 
 func (p *pool) boot(ctx context.Context, dir string) (*machine, bool, error) {
@@ -177,7 +186,7 @@ func (p *pool) close() error {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
-	p.cancel()
+	p.cancel(errClosed)
 	p.boots.Wait()
 	p.mu.Lock()
 	idle := p.idle

@@ -29,9 +29,12 @@ func (s *session) conclude(ctx context.Context, entry command.Entry, t task, res
 	switch {
 	case errors.As(err, &refusal) && refusal.Reason == channel.ReasonStart:
 		return s.notStarted(entry, t, refusal)
-	case errors.As(err, &refusal) && refusal.Reason == channel.ReasonUser:
-		host.Note(entry, fmt.Sprintf("The step did not start: %s.", host.OneLine(refusal.Message)))
+	case fault.ClassOf(err) == fault.User:
+		host.Note(entry, fmt.Sprintf("The step did not start: %s.", host.OneLine(err.Error())))
 		return -1, err
+	case err == nil && !possible(result.ExitCode):
+		err = fmt.Errorf("the guest agent tells of exit code %d, which there is not", result.ExitCode)
+		fallthrough
 	case err != nil:
 		return -1, s.lost(ctx, entry, err)
 	}
@@ -39,16 +42,22 @@ func (s *session) conclude(ctx context.Context, entry command.Entry, t task, res
 		return 0, nil
 	}
 	err = &command.ExitError{Code: result.ExitCode}
-	if reason := s.outOfMemory(result); reason != "" {
+	if reason := s.wanting(result); reason != "" {
 		host.Note(entry, reason)
 		err = fmt.Errorf("%s: %w", host.OneLine(reason), err)
 	}
 	return result.ExitCode, err
 }
 
-func (s *session) outOfMemory(result channel.Result) string {
+// possible tells whether a process of Linux can end with that code.
+func possible(code int) bool { return code >= 0 && code <= 255 }
+
+// wanting is the sentence for a failed step that lacked something; empty when it lacked nothing.
+func (s *session) wanting(result channel.Result) string {
 	what := "The step was"
 	switch {
+	case !result.OutOfMemory && result.DiskFull:
+		return fmt.Sprintf("The job's disk is full (%d MiB, EXECUTOR_FIRECRACKER_DISK_SPACE).", s.runtime.options.Disk>>20)
 	case !result.OutOfMemory:
 		return ""
 	case result.ExitCode != codeKilled:
@@ -73,6 +82,7 @@ func (s *session) notStarted(entry command.Entry, t task, refusal *channel.Error
 
 // lost is the end of a step that is the machine's fault, not the step's.
 func (s *session) lost(ctx context.Context, entry command.Entry, err error) error {
+	defer s.machine.endLost()
 	if ctx.Err() != nil {
 		host.Note(entry, host.StopReason(ctx))
 		return context.Cause(ctx)

@@ -136,7 +136,7 @@ func (s *session) runStartupScript(ctx context.Context) error {
 	}
 	defer func() { _ = file.Close() }()
 	if err := s.machine.ask(ctx, channel.Request{Write: &channel.Write{Path: path, Mode: 0o700}}, channel.Streams{Input: file}); err != nil {
-		return err
+		return s.logged(scriptKey, func(command.Entry) error { return fmt.Errorf("copying the script into the machine: %w", err) })
 	}
 	return s.run(ctx, task{
 		key:     scriptKey,
@@ -161,7 +161,9 @@ func (s *session) Run(ctx context.Context, step runtime.Step) error {
 
 // TakeFile implements runtime.Session.
 func (s *session) TakeFile(ctx context.Context, path string, limit int64) ([]byte, error) {
-	content := &bounded{limit: limit}
+	ctx, enough := context.WithCancelCause(ctx)
+	defer enough(nil)
+	content := &bounded{limit: limit, exceeded: enough}
 	err := s.machine.ask(ctx, channel.Request{Take: &channel.Take{Path: path, Limit: limit}}, channel.Streams{Stdout: content})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -175,12 +177,16 @@ func (s *session) TakeFile(ctx context.Context, path string, limit int64) ([]byt
 // bounded is a buffer for what a guest sends, which may be more than it was asked for.
 type bounded struct {
 	limit int64
-	kept  bytes.Buffer
+	// exceeded is called with the error of a Write that is too much.
+	exceeded func(error)
+	kept     bytes.Buffer
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
 	if int64(b.kept.Len()+len(p)) > b.limit {
-		return 0, fault.Userf("the guest sent more than %d bytes", b.limit)
+		err := fault.Userf("the guest sent more than %d bytes", b.limit)
+		b.exceeded(err)
+		return 0, err
 	}
 	return b.kept.Write(p)
 }

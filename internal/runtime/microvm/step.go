@@ -224,9 +224,16 @@ func stoppedCode(result channel.Result) int {
 // stop ends a call: SIGTERM, the grace period, SIGKILL, and in the end the machine.
 func (s *session) stop(call *channel.Call) {
 	client := s.machine.client
-	// A guest that reads nothing holds up who sends to it.
+	// A guest that reads nothing holds up who sends to it; it is ended all the same.
+	signals := make(chan channel.Signal, 2)
 	var sending sync.WaitGroup
 	defer sending.Wait()
+	defer close(signals)
+	sending.Go(func() {
+		for signal := range signals {
+			_ = call.Signal(signal)
+		}
+	})
 	for _, attempt := range []struct {
 		signal channel.Signal
 		limit  time.Duration
@@ -234,7 +241,7 @@ func (s *session) stop(call *channel.Call) {
 		{channel.Signal{Number: unix.SIGTERM}, s.runtime.options.Grace},
 		{channel.Signal{Number: killSignal}, killTime},
 	} {
-		sending.Go(func() { _ = call.Signal(attempt.signal) }) // a guest that doesn't take it is ended below
+		signals <- attempt.signal
 		timer := time.NewTimer(attempt.limit)
 		select {
 		case <-call.Done():
