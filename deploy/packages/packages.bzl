@@ -19,6 +19,13 @@ _RPM_ARCHITECTURES = {
     "arm64": "aarch64",
 }
 
+# What microVMs need of the system, in Debian's names and in Fedora's. Only suggested: most executors use Docker, and QEMU with what it
+# brings is hundreds of megabytes.
+_MICROVM_SUGGESTS = {
+    "deb": ["qemu-system-x86", "e2fsprogs", "squashfs-tools (>= 1:4.5)", "nftables"],
+    "rpm": ["qemu-system-x86-core", "e2fsprogs", "squashfs-tools >= 4.5", "nftables"],
+}
+
 _SCRIPTS = {
     "deb": ["postinst", "postrm", "prerm"],
     "rpm": ["post", "postun", "preun"],
@@ -72,7 +79,7 @@ def _files(name, mode = "0644", tag = None, **kwargs):
     )
     return ":" + name
 
-def _system_packages(name, program, settings, summary, description, architecture, version, tags):
+def _system_packages(name, program, settings, summary, description, architecture, version, tags, programs = {}, docs = [], suggests = {}):
     """Makes `:NAME_deb` and `:NAME_rpm`.
 
     Args:
@@ -84,6 +91,9 @@ def _system_packages(name, program, settings, summary, description, architecture
       architecture: amd64 or arm64
       version: label of a file with the version
       tags: of what nobody builds by the way
+      programs: file names in /usr/lib/NAME: labels of programs that people don't call
+      docs: labels of further files for /usr/share/doc/NAME
+      suggests: for "deb" and "rpm", the packages that are of use with this one
     """
     for kind, scripts in _SCRIPTS.items():
         for script in scripts:
@@ -99,6 +109,21 @@ def _system_packages(name, program, settings, summary, description, architecture
         program = program,
     )
 
+    for file, label in programs.items():
+        _program(
+            name = name + "_lib_" + file,
+            platform = "@rules_go//go/toolchain:linux_" + architecture,
+            program = label,
+        )
+
+    # pkg_rpm has no attribute for it.
+    expand_template(
+        name = name + "_rpm_spec",
+        out = name + ".template.spec",
+        substitutions = {"@SUGGESTS@": "\n".join(["Suggests: " + s for s in suggests.get("rpm", [])])},
+        template = "//deploy/packages:rpm/package.spec",
+    )
+
     # RPM removes only directories that it knows.
     pkg_mkdirs(
         name = name + "_directories",
@@ -110,7 +135,7 @@ def _system_packages(name, program, settings, summary, description, architecture
         dirs = [
             "/etc/" + name,
             "/usr/share/doc/" + name,
-        ],
+        ] + (["/usr/lib/" + name] if programs else []),
     )
     files = [
         ":" + name + "_directories",
@@ -119,7 +144,16 @@ def _system_packages(name, program, settings, summary, description, architecture
         _files(name + "_user", prefix = "/usr/lib/sysusers.d", srcs = ["//deploy/systemd:sysusers.d/%s.conf" % name]),
         # systemd reads it as root, before it becomes the service's user.
         _files(name + "_settings", mode = "0600", tag = "%config(noreplace)", prefix = "/etc/" + name, srcs = ["//deploy/systemd:" + settings]),
-        _files(name + "_docs", tag = "%doc", prefix = "/usr/share/doc/" + name, srcs = ["//docs:configuration.md", "//docs:install.md"]),
+        _files(name + "_docs", tag = "%doc", prefix = "/usr/share/doc/" + name, srcs = ["//docs:configuration.md", "//docs:install.md"] + docs),
+    ] + [
+        _files(
+            name + "_lib_file_" + file,
+            mode = "0755",
+            prefix = "/usr/lib/" + name,
+            srcs = [name + "_lib_" + file],
+            renames = {name + "_lib_" + file: file},
+        )
+        for file in programs
     ]
     pkg_tar(
         name = name + "_data",
@@ -148,6 +182,7 @@ def _system_packages(name, program, settings, summary, description, architecture
         prerm = name + "_deb_prerm",
         priority = "optional",
         section = "devel",
+        suggests = suggests.get("deb", []),
         tags = tags,
         version_file = version,
         visibility = ["//visibility:public"],
@@ -175,6 +210,7 @@ def _system_packages(name, program, settings, summary, description, architecture
             "preun": ["systemd"],
         },
         source_date_epoch = 946684800,  # that of pkg_tar
+        spec_template = name + "_rpm_spec",
         summary = summary,
         tags = ["manual"],  # needs rpmbuild, which not every machine has
         url = _HOMEPAGE,
@@ -193,12 +229,24 @@ def executor_packages(name, architecture, version = "//deploy/packages:version",
       version: label of a file with the version
       tags: of all targets that make an archive
     """
+
+    # MicroVMs exist for amd64 only.
+    microvms = architecture == "amd64"
     _system_packages(
         name = "executor",
         architecture = architecture,
-        description = "Polls a frontend, or a Sourcegraph instance, for jobs, and runs them in Docker containers.",
+        description = "Polls a frontend, or a Sourcegraph instance, for jobs, and runs them in Docker containers" +
+                      (" or microVMs." if microvms else "."),
+        docs = [
+            "//deploy/systemd:microvm-firecracker.conf",
+            "//deploy/systemd:microvm.conf",
+            "//docs:microvm.md",
+        ] if microvms else [],
         program = "//cmd/executor",
+        # The guest agent, for "executor install kernel".
+        programs = {"vmagent": "//cmd/vmagent"} if microvms else {},
         settings = "executor.env",
+        suggests = _MICROVM_SUGGESTS if microvms else {},
         summary = "runs jobs of a frontend's queues",
         tags = tags,
         version = version,

@@ -1,4 +1,5 @@
-// Package systemd holds the services' units and the examples of their settings; its tests hold them to the documented configuration.
+// Package systemd holds the services' units, the examples of their settings, and a drop-in for microVMs; its tests hold them to the
+// documented configuration.
 package systemd
 
 import (
@@ -72,6 +73,15 @@ func TestOptionalExamplesAreTheDefaults(t *testing.T) {
 	}
 }
 
+// values are the words of all lines of a unit that set the option.
+func values(unit, option string) []string {
+	var all []string
+	for _, found := range regexp.MustCompile(`(?m)^`+option+`=(.*)$`).FindAllStringSubmatch(unit, -1) {
+		all = append(all, strings.Fields(found[1])...)
+	}
+	return all
+}
+
 func TestUnitsHoldNoSecretAndNameWhatIsDocumented(t *testing.T) {
 	t.Parallel()
 	documented := rows(t)
@@ -81,12 +91,10 @@ func TestUnitsHoldNoSecretAndNameWhatIsDocumented(t *testing.T) {
 	require.Len(t, units, 2)
 	for _, unit := range units {
 		text := read(t, unit)
-		for _, found := range regexp.MustCompile(`(?m)^Environment=(.*)$`).FindAllStringSubmatch(text, -1) {
-			for _, pair := range strings.Fields(found[1]) {
-				name, _, _ := strings.Cut(pair, "=")
-				require.Contains(t, config, "`"+name+"`", unit)
-				require.NotContains(t, documented[name], "A secret", unit)
-			}
+		for _, pair := range values(text, "Environment") {
+			name, _, _ := strings.Cut(pair, "=")
+			require.Contains(t, config, "`"+name+"`", unit)
+			require.NotContains(t, documented[name], "A secret", unit)
 		}
 		name := strings.TrimSuffix(unit, ".service")
 		for _, line := range []string{
@@ -100,4 +108,44 @@ func TestUnitsHoldNoSecretAndNameWhatIsDocumented(t *testing.T) {
 	// TimeoutAbortSec is that of the stop unless it is set: a process that survives SIGABRT would be waited for without limit.
 	require.Contains(t, read(t, "executor.service"), "\nTimeoutStopSec=infinity\n")
 	require.Contains(t, read(t, "executor.service"), "\nTimeoutAbortSec=30s\n")
+}
+
+// What is open for microVMs is this and no more; dev/package_test runs the service so.
+func TestMicroVMsOpenOnlyWhatTheyNeed(t *testing.T) {
+	t.Parallel()
+	for file, wanted := range map[string]map[string][]string{
+		"microvm.conf": {
+			"User":                  {"root"},
+			"Group":                 {"root"},
+			"CapabilityBoundingSet": {"CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_SETUID", "CAP_SETGID", "CAP_KILL"},
+			"Environment":           {"EXECUTOR_VM_DIR=/var/lib/executor/vm"},
+			"StateDirectory":        {"executor/vm"},
+			"PrivateDevices":        {"no"},
+			"DevicePolicy":          {"closed"},
+			"DeviceAllow":           {"/dev/kvm", "rw", "/dev/net/tun", "rw"},
+			"ReadWritePaths":        {"/proc/sys/net"},
+			"SystemCallFilter":      {"seccomp"},
+		},
+		"microvm-firecracker.conf": {
+			"CapabilityBoundingSet": {"CAP_SYS_ADMIN", "CAP_SYS_CHROOT", "CAP_MKNOD", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER"},
+			"RestrictNamespaces":    {"mnt", "pid"},
+			"SystemCallFilter":      {"@mount"},
+			"DeviceAllow":           {"/dev/kvm", "rwm", "/dev/net/tun", "rwm"},
+			"ProtectControlGroups":  {"no"},
+		},
+	} {
+		dropIn := read(t, file)
+		require.Equal(t, []string{"[Service]"}, regexp.MustCompile(`(?m)^\[.*$`).FindAllString(dropIn, -1), file)
+		for _, found := range regexp.MustCompile(`(?m)^(\w+)=`).FindAllStringSubmatch(dropIn, -1) {
+			require.Contains(t, wanted, found[1], file)
+		}
+		for option, words := range wanted {
+			require.Equal(t, words, values(dropIn, option), "%s: %s", file, option)
+		}
+		// The file of settings wins over the unit and its drop-ins: what it sets has no place in one.
+		for _, line := range set.FindAllStringSubmatch(read(t, "executor.env"), -1) {
+			require.NotContains(t, dropIn, "\nEnvironment="+line[2]+"=", file)
+		}
+	}
+	require.Contains(t, rows(t), "EXECUTOR_VM_DIR")
 }

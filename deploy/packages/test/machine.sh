@@ -3,8 +3,8 @@
 # Sourced by dev/package_test, after dev/lib/stages.sh, packages.sh and bazel_root.sh.
 
 readonly machine_suite=bookworm
-# What a server has, what the packages depend on, and what the test asks with. rpm only installs here.
-readonly machine_packages=(ca-certificates curl dbus git iproute2 procps rpm systemd systemd-sysv)
+# What a server has, what the packages depend on, what microVMs need but for QEMU, and what the test asks with. rpm only installs here.
+readonly machine_packages=(ca-certificates curl dbus e2fsprogs git iproute2 nftables procps rpm squashfs-tools systemd systemd-sysv)
 
 # machine_base_need: sees to it that the clean root is there, and sets machine_base.
 machine_base_need() {
@@ -57,6 +57,9 @@ machine_enter() {
   mount -t sysfs -o ro sysfs "$root/sys"
   mount -t tmpfs -o mode=755 tmpfs "$root/dev"
   for device in null zero full random urandom tty; do cp -a "/dev/$device" "$root/dev/"; done
+  # What microVMs are made with, where the host has it.
+  mkdir "$root/dev/net"
+  for device in kvm net/tun; do if [[ -c /dev/$device ]]; then cp -a "/dev/$device" "$root/dev/$device"; fi; done
   mkdir "$root/dev/pts" "$root/dev/shm"
   mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts "$root/dev/pts"
   mount -t tmpfs tmpfs "$root/dev/shm"

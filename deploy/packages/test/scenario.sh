@@ -10,6 +10,8 @@ scenario() {
   local kind=$1 dir=$2 next=$3 name file
   # shellcheck source=/dev/null
   source "$tests/$kind.sh"
+  # shellcheck source=deploy/packages/test/microvms.sh
+  source "$tests/microvms.sh"
   for name in "${services[@]}"; do
     for file in "$(package_file "$dir" "$name")" "$(package_file "$next" "$name")"; do
       [[ -e $file ]] || fail "there is no package $file"
@@ -30,6 +32,7 @@ scenario() {
   if [[ $kind == deb ]]; then
     # The same whatever the package.
     step "$kind: units" units
+    step "$kind: opened for microVMs" microvms
     step "$kind: stuck" stuck
     step "$kind: stopped twice" stopped_twice
     step "$kind: removed while a job runs that does not end" removed
@@ -100,6 +103,7 @@ installed() {
     same "groups of $name" "$name" "$(inside id --name --groups "$name")"
     holds "$name runs" inside "/usr/bin/$name" --version
   done
+  agent
   # They hold secrets.
   same 'mode of the executor'\''s settings' '600 root:root' "$(mode /etc/executor/executor.env)"
   same 'mode of the frontend'\''s settings' '600 root:root' "$(mode /etc/executor-frontend/frontend.env)"
