@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/sourcegraph/log"
+	"golang.org/x/sys/unix"
 
 	"github.com/open-executor/executor/internal/fault"
 	"github.com/open-executor/executor/internal/vm"
@@ -77,6 +78,10 @@ func New(logger log.Logger, options Options) (*Driver, error) {
 func (d *Driver) startAll() {
 	runtime.LockOSThread()
 	defer close(d.ended)
+	// The right to make networks, which an executor that isn't root has as an ambient capability, is not for monitors.
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		d.logger.Warn("monitors inherit the executor's ambient capabilities", log.Error(err))
+	}
 	for s := range d.starts {
 		s.done <- s.cmd.Start()
 	}
