@@ -139,7 +139,7 @@ func (m machines) requireNothingLeft(t *testing.T) {
 		require.NotContains(t, string(out), "executor_", what)
 	}
 	require.Empty(t, harness.Residue(t, m.tempDir))
-	entries, err := os.ReadDir(filepath.Join(m.dir, "machines"))
+	entries, err := filepath.Glob(filepath.Join(m.dir, "machines", "e2e-*"))
 	require.NoError(t, err)
 	require.Empty(t, entries, "directories of machines")
 	require.Empty(t, openFilesBelow(t, m.dir), "open files")
@@ -152,7 +152,7 @@ func openFilesBelow(t *testing.T, dir string) []string {
 	require.NoError(t, err)
 	var found []string
 	for _, link := range links {
-		if target, err := os.Readlink(link); err == nil && strings.HasPrefix(target, dir+"/machines/") {
+		if target, err := os.Readlink(link); err == nil && strings.HasPrefix(target, dir+"/machines/e2e-") {
 			found = append(found, link+" "+target)
 		}
 	}

@@ -87,12 +87,12 @@ func (s *site) executor(t testing.TB, adjust func(*Options)) *executor {
 // leftovers are the executor's directories, processes and taps.
 func (e *executor) leftovers(context.Context) ([]string, error) {
 	var left []string
-	entries, err := os.ReadDir(filepath.Join(e.dir, "machines"))
+	entries, err := filepath.Glob(filepath.Join(e.dir, "machines", "executor-*"))
 	if err != nil {
 		return nil, err
 	}
 	for _, entry := range entries {
-		left = append(left, "directory "+entry.Name())
+		left = append(left, "directory "+entry)
 	}
 	environments, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {

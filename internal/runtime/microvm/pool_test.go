@@ -3,7 +3,6 @@ package microvm
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -294,9 +293,7 @@ func TestCloseEndsBoots(t *testing.T) {
 		require.Zero(t, time.Since(began))
 		<-k.done
 		require.ErrorIs(t, k.err, errClosed)
-		entries, err := os.ReadDir(f.options.Dir)
-		require.NoError(t, err)
-		require.Empty(t, entries)
+		require.Empty(t, machineDirs(t, f.options.Dir))
 	})
 }
 

@@ -170,15 +170,20 @@ func (r *Runtime) prepare(ctx context.Context) error {
 	return nil
 }
 
-// blankFile opens a file without a name that has nothing but a size, to be read only.
-func blankFile(dir string, size int64) (_ *os.File, err error) {
-	file, err := os.CreateTemp(dir, ".blank-*")
+// blankFile opens a file that has nothing but a size, to be read only. It has a name, by which Firecracker's jails get it, stays for all executors
+// that come, and takes no room.
+func blankFile(dir string, size int64) (*os.File, error) {
+	path := filepath.Join(dir, fmt.Sprintf(".blank-%d", size))
+	file, err := os.Open(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	making, err := os.CreateTemp(dir, ".making-*")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.Remove(file.Name()), file.Close()) }()
-	if err := file.Truncate(size); err != nil {
-		return nil, err
+	if err := errors.Join(making.Truncate(size), making.Chmod(0o444), making.Close(), os.Rename(making.Name(), path)); err != nil {
+		return nil, errors.Join(err, os.Remove(making.Name()))
 	}
-	return os.Open(file.Name())
+	return os.Open(path)
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,15 +101,21 @@ func newFake(t *testing.T, play script, adjust ...func(*Options)) *fake {
 	return f
 }
 
+// machineDirs are the machines that have a directory.
+func machineDirs(t testing.TB, dir string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "*-*"))
+	require.NoError(t, err)
+	return slices.DeleteFunc(found, func(path string) bool { return strings.HasPrefix(filepath.Base(path), ".blank-") })
+}
+
 func (f *fake) requireNothingLeft(t *testing.T, machines string) {
 	t.Helper()
 	for _, i := range f.driver.instances() {
 		require.True(t, i.ended(), "a machine still runs")
 		require.Positive(t, i.closed, "a machine was not closed")
 	}
-	entries, err := os.ReadDir(machines)
-	require.NoError(t, err)
-	require.Empty(t, entries)
+	require.Empty(t, machineDirs(t, machines))
 	require.NoFileExists(t, filepath.Join(f.dir, "owners", f.claim.Executor()), "something is still tracked")
 	locks, err := filepath.Glob(filepath.Join(f.dir, "images", "*.lock"))
 	require.NoError(t, err)
