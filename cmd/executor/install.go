@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 
@@ -28,7 +29,8 @@ func (p program) installCommand() *cli.Command {
 			{Name: "src-cli", Usage: "installs src at the version that the frontend recommends", Flags: []cli.Flag{binDir}, OnUsageError: usageError, Action: p.installSrc},
 			{Name: "kernel", Usage: "makes the microVMs' kernel and initramfs in EXECUTOR_VM_DIR", Flags: kernelFlags, OnUsageError: usageError, Action: p.installKernel},
 			{Name: "vm-image", Usage: "fetches the microVMs' root, EXECUTOR_FIRECRACKER_IMAGE", OnUsageError: usageError, Action: p.installImage},
-			{Name: "all", Usage: "kernel, vm-image and src-cli", Flags: append(kernelFlags, binDir), OnUsageError: usageError, Action: p.installAll},
+			{Name: "firecracker", Usage: "installs Firecracker and its jailer", Flags: []cli.Flag{binDir}, OnUsageError: usageError, Action: p.installFirecracker},
+			{Name: "all", Usage: "kernel, vm-image, src-cli, and, where there is /dev/kvm, firecracker", Flags: append(kernelFlags, binDir), OnUsageError: usageError, Action: p.installAll},
 			{Name: "image", Hidden: true, OnUsageError: usageError, Action: p.installNamedImage},
 			p.obsolete("ignite"), p.obsolete("cni"), p.obsolete("iptables-rules"),
 		},
@@ -47,6 +49,15 @@ func (p program) obsolete(name string) *cli.Command {
 
 func (p program) needless(name string) error {
 	_, err := fmt.Fprintf(p.stdout, "%s is not needed any more; nothing was installed\n", name)
+	return err
+}
+
+func (p program) installFirecracker(c *cli.Context) error {
+	release := install.Firecracker{Releases: install.FirecrackerReleases, Version: install.FirecrackerVersion}
+	if err := release.Install(c.Context, c.Path("bin-dir")); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(p.stdout, "Firecracker %s and its jailer are installed in %s\n", install.FirecrackerVersion, c.Path("bin-dir"))
 	return err
 }
 
@@ -69,7 +80,11 @@ func (p program) installNamedImage(c *cli.Context) error {
 }
 
 func (p program) installAll(c *cli.Context) error {
-	for _, action := range []cli.ActionFunc{p.installKernel, p.installImage, p.installSrc} {
+	actions := []cli.ActionFunc{p.installKernel, p.installImage, p.installSrc}
+	if _, err := os.Stat("/dev/kvm"); err == nil {
+		actions = append(actions, p.installFirecracker)
+	}
+	for _, action := range actions {
 		if err := action(c); err != nil {
 			return err
 		}

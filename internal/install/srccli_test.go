@@ -92,7 +92,7 @@ func TestInstallRefuses(t *testing.T) {
 		want    string
 	}{
 		"a tampered archive":   {files: map[string][]byte{archivePath: archiveOf(t, "src", "evil"), sumsPath: sumLine(archive)}, want: "nothing was installed"},
-		"an unlisted platform": {files: map[string][]byte{archivePath: archive, sumsPath: []byte("00  other.tar.gz\n")}, want: "no src for this platform"},
+		"an unlisted platform": {files: map[string][]byte{archivePath: archive, sumsPath: []byte("00  other.tar.gz\n")}, want: "there is none for this platform"},
 		"missing checksums":    {files: map[string][]byte{archivePath: archive}, want: "unexpected status code 404"},
 		"a missing archive":    {files: map[string][]byte{sumsPath: sumLine(archive)}, want: "unexpected status code 404"},
 		"no program inside": {files: map[string][]byte{archivePath: archiveOf(t, "bin/src", "x"), sumsPath: sumLine(archiveOf(t, "bin/src", "x"))},
