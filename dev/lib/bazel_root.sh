@@ -3,11 +3,11 @@
 # Sourced by dev/bazel, which sets workspace and cache.
 # shellcheck disable=SC2154
 
-# Debian's Bazel, the rules that it packages, and what the rules call. No recommended packages.
+# Debian's Bazel, the rules that it packages, and what rules and tests call. No recommended packages.
 readonly root_packages=(
   bazel-bootstrap bazel-java-tools bazel-skylib bazel-features bazel-lib bazel-aspect-bazel-lib
   bazel-rules-license bazel-rules-pkg bazel-rules-python bazel-rules-shell bazel-stardoc
-  busybox-static ca-certificates git rpm xz-utils zstd
+  busybox-static ca-certificates e2fsprogs git rpm xz-utils zstd
 )
 # Modules that Debian doesn't package come through the Go module proxy; versions as in MODULE.bazel.
 readonly root_go_modules=(

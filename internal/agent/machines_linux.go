@@ -24,10 +24,18 @@ import (
 // closeTime bounds the removal of the machines' network.
 const closeTime = 30 * time.Second
 
+func kernelFile(config executorconfig.Config) string {
+	return filepath.Join(KernelDir(config), boot.KernelFile)
+}
+
+func initramfsFile(config executorconfig.Config) string {
+	return filepath.Join(KernelDir(config), boot.InitramfsFile)
+}
+
 // checkKernel makes sure that there is something to boot.
 func checkKernel(config executorconfig.Config) error {
-	for _, name := range []string{boot.KernelFile, boot.InitramfsFile} {
-		if _, err := os.Stat(filepath.Join(KernelDir(config), name)); err != nil {
+	for _, file := range []string{kernelFile(config), initramfsFile(config)} {
+		if _, err := os.Stat(file); err != nil {
 			return fault.Operatorf("the microVMs have no kernel yet: %w; run executor install kernel, or set EXECUTOR_USE_FIRECRACKER=false to run jobs without microVMs", err)
 		}
 	}
@@ -87,7 +95,7 @@ func (a *Agent) makeMachines(ctx context.Context, claim *owner.Claim) (_ place, 
 		return place{}, err
 	}
 	held.add(images.Close)
-	made, err := a.makeDriver(&held)
+	made, err := a.makeDriver(ctx, &held)
 	if err != nil {
 		return place{}, err
 	}
@@ -102,8 +110,8 @@ func (a *Agent) makeMachines(ctx context.Context, claim *owner.Claim) (_ place, 
 		MemoryShown:   jobs.Memory,
 		Disk:          int64(cfg.DiskSpaceBytes),
 		PidsLimit:     a.config.Docker.PidsLimit,
-		Kernel:        filepath.Join(KernelDir(a.config), boot.KernelFile),
-		Initramfs:     filepath.Join(KernelDir(a.config), boot.InitramfsFile),
+		Kernel:        kernelFile(a.config),
+		Initramfs:     initramfsFile(a.config),
 		Root:          cfg.Image,
 		RootAuth:      a.config.Docker.Auth.Reveal(),
 		Dir:           MachinesDir(a.config),
@@ -131,21 +139,36 @@ type driver struct {
 	sweep func(ctx context.Context, alive func(name string) bool) error
 }
 
-func (a *Agent) makeDriver(held *holdings) (driver, error) {
+func (a *Agent) makeDriver(ctx context.Context, held *holdings) (driver, error) {
 	wanted := a.config.Firecracker.Driver
-	if wanted == executorconfig.DriverAuto && a.installed(firecracker.Program, firecracker.Jailer) || wanted == executorconfig.DriverFirecracker {
-		made, err := a.makeFirecracker(held)
-		if err == nil || wanted == executorconfig.DriverFirecracker {
-			return made, err
-		}
-		a.logger.Warn("Firecracker can't run here, so QEMU runs the machines", log.Error(err))
+	if wanted == executorconfig.DriverFirecracker {
+		return a.makeFirecracker(held)
 	}
-	made, err := qemu.New(a.logger, qemu.Options{})
+	hasFirecracker := wanted == executorconfig.DriverAuto && a.installed(firecracker.Program, firecracker.Jailer)
+	if hasFirecracker && !a.installed(qemu.Program) {
+		return a.makeFirecracker(held)
+	}
+	monitor, err := qemu.New(a.logger, qemu.Options{})
 	if err != nil {
 		return driver{}, err
 	}
-	held.add(made.Close)
-	return driver{driver: made}, nil
+	held.add(monitor.Close)
+	if !hasFirecracker {
+		return driver{driver: monitor}, nil
+	}
+	// That /dev/kvm is there says little: QEMU tries it with this kernel, and goes on without where it doesn't work.
+	translates, err := monitor.Translates(ctx, kernelFile(a.config), initramfsFile(a.config))
+	if err != nil {
+		return driver{}, err
+	}
+	if !translates {
+		made, err := a.makeFirecracker(held)
+		if err == nil {
+			return made, nil
+		}
+		a.logger.Warn("Firecracker can't run here, so QEMU runs the machines", log.Error(err))
+	}
+	return driver{driver: monitor}, nil
 }
 
 func (a *Agent) installed(programs ...string) bool {

@@ -35,6 +35,12 @@ func (d *Driver) Accelerator(ctx context.Context, kernel, initramfs string) (str
 	return d.accelerator, nil
 }
 
+// Translates tells whether this driver's machines are translated, for want of a KVM that can run this kernel.
+func (d *Driver) Translates(ctx context.Context, kernel, initramfs string) (bool, error) {
+	accelerator, err := d.Accelerator(ctx, kernel, initramfs)
+	return accelerator == tcg, err
+}
+
 // tryKVM boots a kernel until it says something.
 func (d *Driver) tryKVM(ctx context.Context, kernel, initramfs string) error {
 	if _, err := os.Stat("/dev/kvm"); err != nil {
