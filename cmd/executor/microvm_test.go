@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// Not in parallel: the library of commands keeps state for all of them.
 func TestMicroVMCommands(t *testing.T) {
-	t.Parallel()
 	env := configured("http://frontend.test")
 	env["EXECUTOR_VM_DIR"] = t.TempDir()
 	for name, test := range map[string]struct {
@@ -32,7 +32,6 @@ func TestMicroVMCommands(t *testing.T) {
 		"no kernel yet":             {[]string{"test-vm", "--shell"}, 1, "", "executor install kernel"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			code, stdout, stderr := execute(t, env, test.words...)
 			require.Equal(t, test.code, code, stderr)
 			require.Equal(t, test.stdout, stdout)
