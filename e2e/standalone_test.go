@@ -98,7 +98,7 @@ func TestStandaloneRefusesPlainly(t *testing.T) {
 		{[]string{"run", "missing.yaml"}, 2, "missing.yaml"},
 		{[]string{"run", "--repo", "executor", "../examples/hello.yaml"}, 2, "want NAME=PATH"},
 		{[]string{"run", "--repo", "executor=/nonexistent", "../examples/repository.yaml"}, 2, "there is no directory /nonexistent"},
-		{[]string{"run", "--runtime", "firecracker", "../examples/hello.yaml"}, 2, "auto, docker and shell"},
+		{[]string{"run", "--runtime", "kubernetes", "../examples/hello.yaml"}, 2, "auto, docker, firecracker and shell"},
 		{[]string{"run", "--bogus", "../examples/hello.yaml"}, 2, "bogus"},
 		{[]string{"bogus"}, 2, "bogus"},
 	} {
