@@ -49,7 +49,8 @@ type Driver interface {
 type Instance interface {
 	// Channel is the connection to the guest agent. What comes out of it is the guest's, and hostile.
 	Channel() net.Conn
-	// Swap puts another file behind a drive that the guest doesn't use at the moment: one of the same size and the same ReadOnly.
+	// Swap puts another file behind a drive that the guest doesn't use at the moment: one of the same size and the same ReadOnly. One
+	// that has begun goes on when ctx ends: it takes no time, and half of it would be of no use.
 	Swap(ctx context.Context, drive int, file *os.File) error
 	// Console copies the last output of the guest's console, at most 64 KiB of it.
 	Console() []byte

@@ -113,6 +113,16 @@ func testSwap(t *testing.T, h Harness) {
 			require.NoError(t, file.Close(), "the driver has its own")
 		}
 	}
+	cause := errors.New("enough")
+	ended, end := context.WithCancelCause(t.Context())
+	end(cause)
+	require.ErrorIs(t, g.Swap(ended, 0, h.Another(t, 0)), cause)
+	for _, after := range []time.Duration{0, 100 * time.Microsecond, time.Millisecond, 3 * time.Millisecond} {
+		ctx, cancel := context.WithTimeout(t.Context(), after)
+		_ = g.Swap(ctx, 0, h.Another(t, 0)) // it may be carried out or not
+		cancel()
+		require.NoError(t, g.Swap(t.Context(), 0, h.Another(t, 0)), "after one that ended within %s", after)
+	}
 	for _, drive := range []int{-1, 9} {
 		require.Error(t, g.Swap(t.Context(), drive, h.Another(t, 0)), "drive %d", drive)
 	}

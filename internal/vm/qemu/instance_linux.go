@@ -70,6 +70,11 @@ func (i *instance) Close() error {
 func (i *instance) Swap(ctx context.Context, drive int, file *os.File) error {
 	i.swapping.Lock()
 	defer i.swapping.Unlock()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	// Half a swap would leave nobody knowing what stands behind the drive. Each command has its own bound.
+	ctx = context.WithoutCancel(ctx)
 	if drive < 0 || drive >= len(i.drives) {
 		return fmt.Errorf("swapping drive %d: there are %d", drive, len(i.drives))
 	}
