@@ -11,13 +11,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/replace"
 )
 
 // Bounds of what is downloaded, in bytes, and of the time that it may take.
@@ -117,20 +115,10 @@ func member(archive []byte, name string) ([]byte, error) {
 	}
 }
 
-// place writes a program under a temporary name first, so that nobody ever runs half of it.
-func place(program []byte, target string) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(target), ".installing-*")
-	if err != nil {
-		return fault.As(fault.Operator, err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(file.Name()))
-		}
-	}()
-	_, err = file.Write(program)
-	if err := errors.Join(err, file.Chmod(0o755), file.Sync(), file.Close()); err != nil {
+// place puts a program in place of an earlier one, so that nobody ever runs half of it.
+func place(program []byte, target string) error {
+	return replace.File(target, 0o755, func(out io.Writer) error {
+		_, err := out.Write(program)
 		return err
-	}
-	return os.Rename(file.Name(), target)
+	})
 }

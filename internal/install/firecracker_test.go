@@ -1,11 +1,7 @@
 package install
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,17 +13,11 @@ import (
 // firecrackerArchive packs a release's programs.
 func firecrackerArchive(t *testing.T, programs ...string) []byte {
 	t.Helper()
-	var packed bytes.Buffer
-	compressed := gzip.NewWriter(&packed)
-	entries := tar.NewWriter(compressed)
+	var files [][2]string
 	for _, program := range programs {
-		name := "release-v1.12.1-x86_64/" + program + "-v1.12.1-x86_64"
-		require.NoError(t, entries.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Size: int64(len(program)), Mode: 0o755}))
-		_, err := entries.Write([]byte(program))
-		require.NoError(t, err)
+		files = append(files, [2]string{"release-v1.12.1-x86_64/" + program + "-v1.12.1-x86_64", program})
 	}
-	require.NoError(t, errors.Join(entries.Close(), compressed.Close()))
-	return packed.Bytes()
+	return packed(t, files...)
 }
 
 func firecrackerOf(t *testing.T, archive, sums []byte) Firecracker {

@@ -16,21 +16,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// archiveOf packs one file.
+// archiveOf packs one file beside another one.
 func archiveOf(t *testing.T, name, content string) []byte {
 	t.Helper()
-	var packed bytes.Buffer
-	compressed := gzip.NewWriter(&packed)
+	return packed(t, [2]string{"README.md", "hi"}, [2]string{name, content})
+}
+
+// packed is a compressed archive of files, each a name and a content.
+func packed(t *testing.T, files ...[2]string) []byte {
+	t.Helper()
+	var archive bytes.Buffer
+	compressed := gzip.NewWriter(&archive)
 	entries := tar.NewWriter(compressed)
-	require.NoError(t, entries.WriteHeader(&tar.Header{Name: "README.md", Typeflag: tar.TypeReg, Size: 2, Mode: 0o644}))
-	_, err := entries.Write([]byte("hi"))
-	require.NoError(t, err)
-	require.NoError(t, entries.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Size: int64(len(content)), Mode: 0o755}))
-	_, err = entries.Write([]byte(content))
-	require.NoError(t, err)
+	for _, file := range files {
+		require.NoError(t, entries.WriteHeader(&tar.Header{Name: file[0], Typeflag: tar.TypeReg, Size: int64(len(file[1])), Mode: 0o755}))
+		_, err := entries.Write([]byte(file[1]))
+		require.NoError(t, err)
+	}
 	require.NoError(t, entries.Close())
 	require.NoError(t, compressed.Close())
-	return packed.Bytes()
+	return archive.Bytes()
 }
 
 // release serves files as the releases do.

@@ -1,16 +1,17 @@
 package boot
 
 import (
-	"bufio"
 	"bytes"
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/replace"
 )
 
 // Names of what Install makes in its directory.
@@ -19,6 +20,9 @@ const (
 	KernelFile    = "vmlinux"
 	InitramfsFile = "initramfs"
 )
+
+// fileMode is that of both: monitors read them as users of their own.
+const fileMode = 0o644
 
 // Install makes kernel and initramfs in dir of an unpacked kernel package (tree holds boot/vmlinuz-* and lib/modules/*, as the root of a
 // machine with it installed does) and the agent's program. What is there already is replaced at once or not at all. A tree with
@@ -55,14 +59,14 @@ func Install(tree, agent, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fault.As(fault.Operator, err)
 	}
-	err = replace(filepath.Join(dir, KernelFile), func(out *bufio.Writer) error {
+	err = replace.File(filepath.Join(dir, KernelFile), fileMode, func(out io.Writer) error {
 		_, err := out.Write(kernel)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return replace(filepath.Join(dir, InitramfsFile), func(out *bufio.Writer) error { return WriteInitramfs(out, program, modules) })
+	return replace.File(filepath.Join(dir, InitramfsFile), fileMode, func(out io.Writer) error { return WriteInitramfs(out, program, modules) })
 }
 
 // checkStatic makes sure that a program needs no other file: it is the first and only one in its machine.
@@ -86,22 +90,4 @@ func modulesDir(tree, version string) string {
 		return filepath.Join(tree, "usr", "lib", "modules", version)
 	}
 	return dir
-}
-
-// replace writes a file under another name first.
-func replace(path string, write func(*bufio.Writer) error) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(path), ".making-*")
-	if err != nil {
-		return fault.As(fault.Operator, err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(file.Name()))
-		}
-	}()
-	out := bufio.NewWriterSize(file, 1<<20)
-	if err := errors.Join(write(out), out.Flush(), file.Chmod(0o644), file.Sync(), file.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return os.Rename(file.Name(), path)
 }
