@@ -7,13 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/sourcegraph/log"
 
 	"github.com/open-executor/executor/internal/fault"
 	"github.com/open-executor/executor/internal/vm"
+	"github.com/open-executor/executor/internal/vm/spawn"
 )
 
 // Program and Jailer are the programs' names on the PATH. They must be of the same release.
@@ -43,17 +43,10 @@ type Driver struct {
 	program, jailer, shell string
 	users                  *users
 
-	starts chan start
-	ended  chan struct{}
+	thread *spawn.Thread
 }
 
 var _ vm.Driver = (*Driver)(nil)
-
-// start is a request to the thread that starts processes.
-type start struct {
-	cmd  *exec.Cmd
-	done chan<- error
-}
 
 // New looks for the programs and for what machines need of this host. What is missing is an operator error.
 func New(logger log.Logger, options Options) (*Driver, error) {
@@ -74,7 +67,7 @@ func newDriver(logger log.Logger, options Options, look func() (host, error), ti
 	if options.Jailer == "" {
 		options.Jailer = Jailer
 	}
-	d := &Driver{logger: logger.Scoped("firecracker"), timing: timing, starts: make(chan start), ended: make(chan struct{})}
+	d := &Driver{logger: logger.Scoped("firecracker"), timing: timing}
 	for _, wanted := range []struct {
 		name string
 		path *string
@@ -108,7 +101,7 @@ func newDriver(logger log.Logger, options Options, look func() (host, error), ti
 		return nil, err
 	}
 	d.options = options
-	go d.startAll()
+	d.thread = spawn.NewThread(d.logger)
 	return d, nil
 }
 
@@ -121,20 +114,9 @@ func lookUp(name string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// startAll starts processes on one thread that lives as long as the driver: the kernel kills the keepers when that thread ends, which is
-// when the executor ends, however it does.
-func (d *Driver) startAll() {
-	runtime.LockOSThread()
-	defer close(d.ended)
-	for s := range d.starts {
-		s.done <- s.cmd.Start()
-	}
-}
-
 // Close ends the driver, and with it all machines that still run.
 func (d *Driver) Close() error {
-	close(d.starts)
-	<-d.ended
+	d.thread.Close()
 	return nil
 }
 
@@ -216,9 +198,7 @@ func (d *Driver) run(i *instance) error {
 	i.cmd.Stdout, i.cmd.Stderr = theirs, theirs
 	i.cmd.ExtraFiles = []*os.File{i.user.lock} // locked for as long as the keeper lives, longer than this process if need be
 	i.cmd.SysProcAttr = d.host.attributes()
-	done := make(chan error, 1)
-	d.starts <- start{i.cmd, done}
-	err = <-done
+	err = d.thread.Start(i.cmd)
 	_ = theirs.Close() // the keeper has it
 	if err != nil {
 		return errors.Join(err, output.Close())

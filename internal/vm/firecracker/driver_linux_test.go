@@ -139,13 +139,9 @@ func TestTheEndOfTheDriverIsTheEndOfItsMachines(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	g := r.start(t, r.machine(t, behavior{}))
-	close(r.starts)
-	<-r.ended
+	r.thread.Close()
 	<-g.Done()
 	r.requireNothing(t)
-	r.starts = make(chan start)
-	r.ended = make(chan struct{})
-	close(r.ended)
 }
 
 func TestOutputIsBounded(t *testing.T) {

@@ -9,10 +9,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"sync"
 
 	"github.com/sourcegraph/log"
-	"golang.org/x/sys/unix"
 
 	"github.com/open-executor/executor/internal/vm"
 	"github.com/open-executor/executor/internal/vm/console"
@@ -39,7 +37,7 @@ type instance struct {
 	life    context.Context
 	end     context.CancelCauseFunc
 
-	swapping sync.Mutex
+	swapping vm.Swapping
 	drives   []drive
 
 	done chan struct{}
@@ -128,20 +126,7 @@ func (i *instance) Close() error {
 
 // Swap implements vm.Instance: the new file comes into the jail under a new name, and when the monitor has it, the old one goes.
 func (i *instance) Swap(ctx context.Context, drive int, file *os.File) error {
-	i.swapping.Lock()
-	defer i.swapping.Unlock()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	// Half a swap would leave nobody knowing what stands behind the drive. Each request has its own bound.
-	ctx = context.WithoutCancel(ctx)
-	if drive < 0 || drive >= len(i.drives) {
-		return fmt.Errorf("swapping drive %d: there are %d", drive, len(i.drives))
-	}
-	if err := i.swap(ctx, drive, file); err != nil {
-		return fmt.Errorf("swapping drive %d: %w", drive, err)
-	}
-	return nil
+	return i.swapping.Do(ctx, drive, len(i.drives), func(ctx context.Context) error { return i.swap(ctx, drive, file) })
 }
 
 func (i *instance) swap(ctx context.Context, n int, file *os.File) error {
@@ -153,7 +138,7 @@ func (i *instance) swap(ctx context.Context, n int, file *os.File) error {
 	if err != nil {
 		return err
 	}
-	readOnly, err := isReadOnly(file)
+	readOnly, err := vm.IsReadOnly(file)
 	if err != nil {
 		return err
 	}
@@ -174,14 +159,4 @@ func (i *instance) swap(ctx context.Context, n int, file *os.File) error {
 		return errors.Join(err, i.jail.takeOut(name))
 	}
 	return err // either file may be behind the drive now: both stay until the machine ends
-}
-
-// isReadOnly tells how a file was opened.
-func isReadOnly(file *os.File) (readOnly bool, err error) {
-	err = withFD(file, func(fd int) error {
-		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-		readOnly = flags&unix.O_ACCMODE == unix.O_RDONLY
-		return err
-	})
-	return readOnly, err
 }

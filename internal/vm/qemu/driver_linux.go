@@ -8,16 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/sourcegraph/log"
-	"golang.org/x/sys/unix"
 
 	"github.com/open-executor/executor/internal/fault"
 	"github.com/open-executor/executor/internal/vm"
+	"github.com/open-executor/executor/internal/vm/spawn"
 )
 
 // Program is the program's name on the PATH.
@@ -43,17 +42,10 @@ type Driver struct {
 	probing     sync.Mutex
 	accelerator string
 
-	starts chan start
-	ended  chan struct{}
+	thread *spawn.Thread
 }
 
 var _ vm.Driver = (*Driver)(nil)
-
-// start is a request to the thread that starts processes.
-type start struct {
-	cmd  *exec.Cmd
-	done chan<- error
-}
 
 // New looks for the program. A missing one is an operator error.
 func New(logger log.Logger, options Options) (*Driver, error) {
@@ -68,29 +60,13 @@ func New(logger log.Logger, options Options) (*Driver, error) {
 	if err != nil {
 		return nil, fault.Operatorf("QEMU is not installed: %w; on Debian: apt-get install qemu-system-x86", err)
 	}
-	d := &Driver{logger: logger.Scoped("qemu"), options: options, program: program, accelerator: options.Accelerator, starts: make(chan start), ended: make(chan struct{})}
-	go d.startAll()
-	return d, nil
-}
-
-// startAll starts processes on one thread that lives as long as the driver: the kernel kills them when that thread ends, which is when the
-// executor ends, however it does.
-func (d *Driver) startAll() {
-	runtime.LockOSThread()
-	defer close(d.ended)
-	// The right to make networks, which an executor that isn't root has as an ambient capability, is not for monitors.
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-		d.logger.Warn("monitors inherit the executor's ambient capabilities", log.Error(err))
-	}
-	for s := range d.starts {
-		s.done <- s.cmd.Start()
-	}
+	logger = logger.Scoped("qemu")
+	return &Driver{logger: logger, options: options, program: program, accelerator: options.Accelerator, thread: spawn.NewThread(logger)}, nil
 }
 
 // Close ends the driver, and with it all machines that still run.
 func (d *Driver) Close() error {
-	close(d.starts)
-	<-d.ended
+	d.thread.Close()
 	return nil
 }
 
@@ -140,9 +116,7 @@ func (d *Driver) start(ctx context.Context, machine vm.Machine, accelerator stri
 	i.cmd.ExtraFiles = files.theirs
 	i.cmd.Stdout, i.cmd.Stderr = &i.said, &i.said
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: credential(os.Geteuid(), machine.Link, accelerator)}
-	done := make(chan error, 1)
-	d.starts <- start{i.cmd, done}
-	if err := <-done; err != nil {
+	if err := d.thread.Start(i.cmd); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting QEMU: %w", err), files.closeMine())
 	}
 	files.closeTheirs()

@@ -9,9 +9,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"sync"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/open-executor/executor/internal/vm"
 	"github.com/open-executor/executor/internal/vm/console"
@@ -27,7 +24,7 @@ type instance struct {
 	// said is what the program prints, which it does when something is wrong.
 	said console.Tail
 
-	swapping sync.Mutex
+	swapping vm.Swapping
 	// drives count the files that stood behind each drive so far.
 	drives []int
 
@@ -68,20 +65,7 @@ func (i *instance) Close() error {
 
 // Swap implements vm.Instance: the node that the device holds on to gets another file below it (blockdev-reopen; docs/interop/qemu-qmp-ref).
 func (i *instance) Swap(ctx context.Context, drive int, file *os.File) error {
-	i.swapping.Lock()
-	defer i.swapping.Unlock()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	// Half a swap would leave nobody knowing what stands behind the drive. Each command has its own bound.
-	ctx = context.WithoutCancel(ctx)
-	if drive < 0 || drive >= len(i.drives) {
-		return fmt.Errorf("swapping drive %d: there are %d", drive, len(i.drives))
-	}
-	if err := i.swap(ctx, drive, file); err != nil {
-		return fmt.Errorf("swapping drive %d: %w", drive, err)
-	}
-	return nil
+	return i.swapping.Do(ctx, drive, len(i.drives), func(ctx context.Context) error { return i.swap(ctx, drive, file) })
 }
 
 func (i *instance) swap(ctx context.Context, drive int, file *os.File) error {
@@ -97,7 +81,7 @@ func (i *instance) swap(ctx context.Context, drive int, file *os.File) error {
 	if err := json.Unmarshal(answer, &added); err != nil {
 		return err
 	}
-	readOnly, err := isReadOnly(file)
+	readOnly, err := vm.IsReadOnly(file)
 	if err != nil {
 		return err
 	}
@@ -117,13 +101,4 @@ func (i *instance) swap(ctx context.Context, drive int, file *os.File) error {
 	// The node holds the file by now: the set is only how it came in.
 	_, err = i.monitor.do(ctx, "remove-fd", map[string]any{"fdset-id": added.Set}, nil)
 	return err
-}
-
-// isReadOnly tells how a file was opened.
-func isReadOnly(file *os.File) (bool, error) {
-	flags, err := unix.FcntlInt(file.Fd(), unix.F_GETFL, 0)
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", file.Name(), err)
-	}
-	return flags&unix.O_ACCMODE == unix.O_RDONLY, nil
 }

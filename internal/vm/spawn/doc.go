@@ -1,0 +1,4 @@
+//go:build !linux
+
+// Package spawn starts monitors, on Linux.
+package spawn
