@@ -103,8 +103,7 @@ const maxScript = 1 << 20
 func shell(ctx context.Context, client *channel.Client, in *os.File, out io.Writer) (err error) {
 	fd := int(in.Fd())
 	terminal := term.IsTerminal(fd)
-	env := []string{"HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=" + os.Getenv("TERM")}
-	program := &channel.Program{Args: []string{"/bin/sh"}, Env: env, Dir: ".", Terminal: terminal}
+	program := &channel.Program{Args: []string{"/bin/sh"}, Env: microvm.ProgramEnv("TERM=" + os.Getenv("TERM")), Dir: ".", Terminal: terminal}
 	streams := channel.Streams{Stdout: out, Stderr: os.Stderr}
 	if !terminal {
 		script, err := io.ReadAll(io.LimitReader(in, maxScript))

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/sourcegraph/log"
@@ -141,7 +140,7 @@ func (r *Runner) run(ctx context.Context, job api.Job, client Client, log comman
 		Executor:     r.config.ExecutorName,
 		WorkspaceDir: space.Dir,
 		DockerAuth:   r.dockerAuth(job),
-		Images:       images(job),
+		FirstImage:   firstImage(job),
 		Log:          log,
 	})
 	if err != nil {
@@ -161,15 +160,12 @@ func (r *Runner) run(ctx context.Context, job api.Job, client Client, log comman
 	return runSteps(ctx, session, prefix, steps)
 }
 
-// images are those of the job's steps, each once.
-func images(job api.Job) []string {
-	var all []string
-	for _, step := range job.DockerSteps {
-		if step.Image != "" && !slices.Contains(all, step.Image) {
-			all = append(all, step.Image)
-		}
+// firstImage is the image of the job's first container step.
+func firstImage(job api.Job) string {
+	if len(job.DockerSteps) == 0 {
+		return ""
 	}
-	return all
+	return job.DockerSteps[0].Image
 }
 
 // teardown runs after the job, also when its context has ended.

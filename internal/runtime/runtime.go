@@ -82,8 +82,8 @@ type Job struct {
 	WorkspaceDir string
 	// DockerAuth holds the registry credentials in force for this job.
 	DockerAuth api.DockerAuthConfig
-	// Images are those of the steps to come, in order, each once: a runtime may fetch them ahead.
-	Images []string
+	// FirstImage is that of the first container step, which a runtime may fetch ahead; empty when there is none.
+	FirstImage string
 	// Log takes the steps' entries.
 	Log command.Log
 }

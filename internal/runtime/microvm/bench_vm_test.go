@@ -86,7 +86,7 @@ func (s *site) bareBoot(b *testing.B, r *Runtime) time.Duration {
 
 func (e *executor) awaitIdle(t testing.TB) {
 	t.Helper()
-	e.runtime.Warm()
+	e.runtime.pool.fill()
 	require.Eventually(t, func() bool {
 		e.runtime.pool.mu.Lock()
 		defer e.runtime.pool.mu.Unlock()
@@ -106,7 +106,7 @@ func (e *executor) firstByte(t testing.TB, image string, warm bool) time.Duratio
 	require.NoError(t, os.WriteFile(filepath.Join(workspace, runtime.ScriptsDir, "s.sh"), []byte("echo up\n"), 0o755))
 	log := &firstByteLog{}
 	began := time.Now()
-	session, err := e.runtime.Open(t.Context(), runtime.Job{ID: 1, Queue: "default", Executor: e.name, WorkspaceDir: workspace, Images: []string{image}, Log: log})
+	session, err := e.runtime.Open(t.Context(), runtime.Job{ID: 1, Queue: "default", Executor: e.name, WorkspaceDir: workspace, FirstImage: image, Log: log})
 	require.NoError(t, err)
 	require.NoError(t, session.Run(t.Context(), runtime.Step{Key: "step.docker.0", Image: image, Script: "s.sh"}))
 	require.NoError(t, session.Close(context.Background()))

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/open-executor/executor/internal/vm/channel"
 )
 
@@ -138,7 +140,7 @@ func (c *control) handle(ctx context.Context, x channel.Exchange) channel.Result
 		select {
 		case signal, open := <-x.Signals:
 			if !open {
-				signal = channel.Signal{Number: killSignal}
+				signal = channel.Signal{Number: unix.SIGKILL}
 				x.Signals = nil
 			}
 			if err := call.Signal(signal); err != nil {

@@ -38,7 +38,7 @@ func TestKeptMachines(t *testing.T) {
 		defer func() { require.NoError(t, client.Close()) }()
 		var out bytes.Buffer
 		result, err := client.Do(t.Context(), channel.Request{Program: &channel.Program{
-			Args: []string{"sh", "-c", "cat file; read word; echo got $word; exit 3"}, Env: programEnv(nil), Dir: ".", Terminal: true,
+			Args: []string{"sh", "-c", "cat file; read word; echo got $word; exit 3"}, Env: ProgramEnv(), Dir: ".", Terminal: true,
 		}}, channel.Streams{Input: io.MultiReader(bytes.NewReader([]byte("hello\n"))), Stdout: &out})
 		require.NoError(t, err)
 		require.Equal(t, 3, result.ExitCode)

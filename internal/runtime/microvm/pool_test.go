@@ -23,7 +23,7 @@ func pooled(t *testing.T, size int, play script) *fake {
 
 // ready fills the pool.
 func (f *fake) ready() {
-	f.Warm()
+	f.pool.fill()
 	synctest.Wait()
 }
 
@@ -141,7 +141,7 @@ func TestTakeJoinsABootUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan error)
 		f := pooled(t, 1, gated(gate))
-		f.Warm()
+		f.pool.fill()
 		synctest.Wait()
 		k := f.begin(t.Context())
 		synctest.Wait()
@@ -160,7 +160,7 @@ func TestWaitersHearOfAFailedBoot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan error)
 		f := pooled(t, 2, gated(gate))
-		f.Warm()
+		f.pool.fill()
 		synctest.Wait()
 		first, second := f.begin(t.Context()), f.begin(t.Context())
 		synctest.Wait()
@@ -184,7 +184,7 @@ func TestWaitersHearThatWarmingFailed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := pooled(t, 1, mute(isWarm))
-		f.Warm()
+		f.pool.fill()
 		began := time.Now()
 		_, err := f.Open(t.Context(), f.job(t, commandtest.NewLog()))
 		require.ErrorContains(t, err, "failed to start firecracker vm: warming it up: the guest agent did not answer within 1m0s")
@@ -213,7 +213,7 @@ func TestTheMachineOfACancelledWaiterGoesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan error)
 		f := pooled(t, 1, gated(gate))
-		f.Warm()
+		f.pool.fill()
 		synctest.Wait()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		k := f.begin(ctx)
@@ -270,7 +270,7 @@ func TestNothingStartsAfterClose(t *testing.T) {
 		for _, i := range f.driver.instances() {
 			require.True(t, i.ended())
 		}
-		f.Warm()
+		f.pool.fill()
 		refilled()
 		_, _, err := f.pool.take(t.Context(), "")
 		require.ErrorIs(t, err, errClosed)
@@ -284,7 +284,7 @@ func TestCloseEndsBoots(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := pooled(t, 3, gated(make(chan error)))
-		f.Warm()
+		f.pool.fill()
 		synctest.Wait()
 		k := f.begin(t.Context())
 		synctest.Wait()
@@ -301,7 +301,7 @@ func TestCloseEndsBoots(t *testing.T) {
 func TestConcurrentTakes(t *testing.T) {
 	t.Parallel()
 	f := pooled(t, 3, honest)
-	f.Warm()
+	f.pool.fill()
 	var mu sync.Mutex
 	var taken []*machine
 	seen := map[*machine]bool{}

@@ -83,9 +83,6 @@ func (*Runtime) Capabilities() runtime.Capabilities {
 	return runtime.Capabilities{Kind: runtime.Firecracker, StepPrefix: "step.docker.", Isolated: true, Limits: true}
 }
 
-// Warm fills the pool in the background, also again after a machine of it has died.
-func (r *Runtime) Warm() { r.pool.fill() }
-
 // Reap implements runtime.Runtime. It also puts the egress policy back when somebody has removed it, and replaces machines of the pool that
 // have died.
 func (r *Runtime) Reap(ctx context.Context) (int, error) {

@@ -44,8 +44,8 @@ func (r *Runtime) Open(ctx context.Context, job runtime.Job) (runtime.Session, e
 		return nil, context.Cause(ctx)
 	}
 	s := &session{runtime: r, job: job}
-	if len(job.Images) > 0 {
-		s.ahead = r.fetch(ctx, job.Images[0], job.DockerAuth)
+	if job.FirstImage != "" {
+		s.ahead = r.fetch(ctx, job.FirstImage, job.DockerAuth)
 	}
 	if err := s.logged(startKey, func(entry command.Entry) error { return s.start(ctx, entry) }); err != nil {
 		return nil, errors.Join(err, s.ahead.drop())
@@ -110,7 +110,7 @@ func (s *session) settle(ctx context.Context, m *machine) error {
 		others.Go(func() { told = m.configure(ctx) })
 	}
 	if disk := s.ahead.ready(); disk != nil {
-		others.Go(func() { inserted = m.insert(ctx, disk) })
+		others.Go(func() { inserted = m.insert(ctx, 0, disk) })
 	}
 	if !m.filled {
 		filled = m.makeFileSystem(ctx, s.job.WorkspaceDir)
@@ -135,13 +135,13 @@ func (s *session) runStartupScript(ctx context.Context) error {
 		})
 	}
 	defer func() { _ = file.Close() }()
-	if err := s.machine.ask(ctx, channel.Request{Write: &channel.Write{Path: path, Mode: 0o700}}, channel.Streams{Input: file}); err != nil {
+	if err := s.write(ctx, path, 0o700, file); err != nil {
 		return s.logged(scriptKey, func(command.Entry) error { return fmt.Errorf("copying the script into the machine: %w", err) })
 	}
 	return s.run(ctx, task{
 		key:     scriptKey,
 		words:   []string{path},
-		request: channel.Request{Program: &channel.Program{Args: []string{path}, Env: programEnv(nil), Dir: "."}},
+		request: channel.Request{Program: &channel.Program{Args: []string{path}, Env: ProgramEnv(), Dir: "."}},
 	})
 }
 
@@ -191,7 +191,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.kept.Write(p)
 }
 
-// write puts a file into the workspace.
+// write puts a file into the workspace or, by an absolute path, into the guest's root.
 func (s *session) write(ctx context.Context, path string, mode fs.FileMode, content io.Reader) error {
 	return s.machine.ask(ctx, channel.Request{Write: &channel.Write{Path: path, Mode: mode}}, channel.Streams{Input: content})
 }

@@ -22,9 +22,6 @@ import (
 	"github.com/open-executor/executor/internal/vm/channel"
 )
 
-// killSignal ends a process at once.
-const killSignal = unix.SIGKILL
-
 const (
 	// dataDir is the workspace inside a container (spec section 5.1).
 	dataDir = "/data"
@@ -74,29 +71,37 @@ func (s *session) container(step runtime.Step, words []string) (*channel.Contain
 	if err != nil {
 		return nil, err
 	}
-	variables, err := host.Variables(step.Env)
+	env, err := pairs(step.Env)
 	if err != nil {
 		return nil, err
 	}
-	container := &channel.Container{
+	return &channel.Container{
 		Args:   words,
+		Env:    env,
 		Dir:    path.Join(dataDir, dir),
 		Memory: s.runtime.options.Memory,
 		Pids:   int64(s.runtime.options.PidsLimit),
+	}, nil
+}
+
+// pairs are a step's variables as a process gets them.
+func pairs(env []string) ([]string, error) {
+	variables, err := host.Variables(env)
+	if err != nil {
+		return nil, err
 	}
+	out := make([]string, 0, len(variables))
 	for _, variable := range variables {
-		container.Env = append(container.Env, variable.String())
+		out = append(out, variable.String())
 	}
-	return container, nil
+	return out, nil
 }
 
 // provide brings the step's image into the machine. The exit code is what the entry is closed with when there is an error.
 func (s *session) provide(ctx context.Context, entry command.Entry, image string, container *channel.Container) (int, error) {
 	disk, inserted := s.ahead.take(image)
 	if inserted {
-		config := s.machine.images[0].Config
-		container.User, container.Env = config.User, environment(config.Env, container.Env)
-		container.Drive, container.Same = s.machine.reuse(0)
+		s.machine.use(0, container)
 		return 0, nil
 	}
 	var err error
@@ -116,13 +121,11 @@ func (s *session) provide(ctx context.Context, entry command.Entry, image string
 		host.Note(entry, fmt.Sprintf("The step did not start: %s.", host.OneLine(err.Error())))
 		return codeRefused, fmt.Errorf("%w: %w", err, &command.ExitError{Code: codeRefused})
 	}
-	config := disk.Config
-	container.User = config.User
-	container.Env = environment(config.Env, container.Env)
-	container.Drive, container.Same, err = s.machine.drive(ctx, disk)
+	slot, err := s.machine.slot(ctx, disk)
 	if err != nil {
 		return -1, s.lost(ctx, entry, err)
 	}
+	s.machine.use(slot, container)
 	return 0, nil
 }
 
@@ -151,31 +154,22 @@ func environment(image, step []string) []string {
 // runProgram runs a src step with the src of the guest's root, outside of containers: the machine itself keeps it in.
 func (s *session) runProgram(ctx context.Context, step runtime.Step) error {
 	dir, err := jobtree.CleanDir(step.Dir)
-	if err == nil {
-		_, err = host.Variables(step.Env)
+	if err != nil {
+		return host.Refuse(s.job.Log, step.Key, step.Command, err)
 	}
+	env, err := pairs(step.Env)
 	if err != nil {
 		return host.Refuse(s.job.Log, step.Key, step.Command, err)
 	}
 	return s.run(ctx, task{
 		key:     step.Key,
 		words:   step.Command,
-		request: channel.Request{Program: &channel.Program{Args: step.Command, Env: programEnv(step.Env), Dir: dir}},
+		request: channel.Request{Program: &channel.Program{Args: step.Command, Env: ProgramEnv(env...), Dir: dir}},
 	})
 }
 
-// programEnv is the environment of a program of the guest's root.
-func programEnv(step []string) []string {
-	variables, err := host.Variables(step)
-	if err != nil {
-		return nil // refused before
-	}
-	var env []string
-	for _, variable := range variables {
-		env = append(env, variable.String())
-	}
-	return environment([]string{"HOME=/root"}, env)
-}
+// ProgramEnv is the environment of a program of the guest's root: NAME=value pairs, and what they leave out.
+func ProgramEnv(pairs ...string) []string { return environment([]string{"HOME=/root"}, pairs) }
 
 // run runs a task as an entry of its own.
 func (s *session) run(ctx context.Context, t task) error {
@@ -239,7 +233,7 @@ func (s *session) stop(call *channel.Call) {
 		limit  time.Duration
 	}{
 		{channel.Signal{Number: unix.SIGTERM}, s.runtime.options.Grace},
-		{channel.Signal{Number: killSignal}, killTime},
+		{channel.Signal{Number: unix.SIGKILL}, killTime},
 	} {
 		signals <- attempt.signal
 		timer := time.NewTimer(attempt.limit)
