@@ -134,16 +134,13 @@ func (a *Agent) instruct() {
 // kept it from working; jobs that fail are no errors.
 func (a *Agent) Run(ctx context.Context) error {
 	defer a.interrupt(nil)
-	if err := os.MkdirAll(a.config.TempDir, 0o755); err != nil {
-		return fault.Operatorf("TMPDIR: %w", err)
-	}
 	kind, err := chooseKind(a.config, a.tools)
 	if err != nil {
 		return err
 	}
-	claim, err := owner.Take(a.config.StateDir, owner.Record{Executor: a.name, Engine: engineOf(kind), Parents: []string{a.config.TempDir, MachinesDir(a.config)}})
+	claim, err := a.takeClaim(kind)
 	if err != nil {
-		return fmt.Errorf("EXECUTOR_STATE_DIR: %w", err)
+		return err
 	}
 	defer func() {
 		if err := claim.Close(); err != nil {
@@ -187,6 +184,18 @@ func (a *Agent) Run(ctx context.Context) error {
 	janitor := startJanitor(start, a.logger.Scoped("janitor"), place, a.config.Firecracker.CleanupInterval)
 	defer janitor.stop()
 	return a.work(ctx, place, claim, client, queue)
+}
+
+// takeClaim makes the place of workspaces and the record of this executor.
+func (a *Agent) takeClaim(kind runtime.Kind) (*owner.Claim, error) {
+	if err := os.MkdirAll(a.config.TempDir, 0o755); err != nil {
+		return nil, fault.Operatorf("TMPDIR: %w", err)
+	}
+	claim, err := owner.Take(a.config.StateDir, owner.Record{Executor: a.name, Engine: engineOf(kind), Parents: []string{a.config.TempDir, MachinesDir(a.config)}})
+	if err != nil {
+		return nil, fmt.Errorf("EXECUTOR_STATE_DIR: %w", err)
+	}
+	return claim, nil
 }
 
 // untilOrdered is ctx until the first order to drain or stop, which is its cause then.

@@ -216,10 +216,6 @@ func (a *Agent) makeNetworks(ctx context.Context, named bool, held *holdings) (m
 	if err != nil {
 		return nil, fmt.Errorf("%w (or set EXECUTOR_VM_NETWORK=none)", err)
 	}
-	held.add(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
-		defer cancel()
-		return made.Close(ctx)
-	})
+	held.add(bounded(closeTime, made.Close))
 	return made, nil
 }

@@ -49,6 +49,15 @@ func (h holdings) release() error {
 	return all
 }
 
+// bounded gives a function the time that it may take.
+func bounded(limit time.Duration, do func(context.Context) error) func() error {
+	return func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		return do(ctx)
+	}
+}
+
 // place is a runtime, and how to let go of what it holds once its sessions are closed.
 type place struct {
 	runtime.Runtime

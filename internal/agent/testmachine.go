@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/sourcegraph/log"
@@ -12,8 +11,6 @@ import (
 	"github.com/open-executor/executor/internal/api"
 	"github.com/open-executor/executor/internal/command"
 	"github.com/open-executor/executor/internal/config/executorconfig"
-	"github.com/open-executor/executor/internal/fault"
-	"github.com/open-executor/executor/internal/owner"
 	"github.com/open-executor/executor/internal/runtime"
 	"github.com/open-executor/executor/internal/runtime/microvm"
 	"github.com/open-executor/executor/internal/workspace"
@@ -44,12 +41,9 @@ func NewTestMachine(ctx context.Context, logger log.Logger, config executorconfi
 			err = errors.Join(err, m.Close())
 		}
 	}()
-	if err := os.MkdirAll(config.TempDir, 0o755); err != nil {
-		return nil, fault.Operatorf("TMPDIR: %w", err)
-	}
-	claim, err := owner.Take(config.StateDir, owner.Record{Executor: a.name, Engine: microvm.EngineName, Parents: []string{config.TempDir, m.dir}})
+	claim, err := a.takeClaim(runtime.Firecracker)
 	if err != nil {
-		return nil, fmt.Errorf("EXECUTOR_STATE_DIR: %w", err)
+		return nil, err
 	}
 	m.holdings.add(claim.Close)
 	place, err := a.makeMachines(ctx, claim)
@@ -64,12 +58,12 @@ func NewTestMachine(ctx context.Context, logger log.Logger, config executorconfi
 	if err != nil {
 		return nil, fmt.Errorf("creating workspace: %w", err)
 	}
-	m.holdings.add(bounded(func(ctx context.Context) error { return space.Remove(ctx, progress) }))
+	m.holdings.add(bounded(testCloseTime, func(ctx context.Context) error { return space.Remove(ctx, progress) }))
 	session, err := place.Open(ctx, runtime.Job{Executor: a.name, WorkspaceDir: space.Dir, Log: progress})
 	if err != nil {
 		return nil, err
 	}
-	m.holdings.add(bounded(session.Close))
+	m.holdings.add(bounded(testCloseTime, session.Close))
 	machines, err := microvm.List(m.dir)
 	if err != nil {
 		return nil, err
@@ -81,15 +75,6 @@ func NewTestMachine(ctx context.Context, logger log.Logger, config executorconfi
 		}
 	}
 	return nil, errors.New("the microVM ended right after its start")
-}
-
-// bounded gives a function the time that it may take.
-func bounded(do func(context.Context) error) func() error {
-	return func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), testCloseTime)
-		defer cancel()
-		return do(ctx)
-	}
 }
 
 // Wait waits until somebody has ended the machine, or ctx ends.
