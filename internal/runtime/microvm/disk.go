@@ -3,6 +3,7 @@ package microvm
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -66,10 +67,49 @@ func (m *machine) makeFileSystem(ctx context.Context, dir string) error {
 	return fmt.Errorf("%s: %w: %s", mkfsProgram, err, text)
 }
 
-// warm makes a machine without a job do what its first step would else wait for.
+// warm makes a machine without a job do what its first step would else wait for, and mounts the empty file system on its disk.
 func (m *machine) warm(ctx context.Context) error {
-	if err := m.ask(ctx, channel.Request{Warm: &channel.Warm{Drive: jobDrive}}, channel.Streams{}); err != nil {
+	err := m.mountDisk(ctx)
+	if err == nil {
+		err = m.ask(ctx, channel.Request{Warm: &channel.Warm{}}, channel.Streams{})
+	}
+	if err != nil {
 		return fmt.Errorf("warming it up: %w", err)
 	}
 	return nil
+}
+
+func (m *machine) mountDisk(ctx context.Context) error {
+	m.diskMounted = true
+	if err := m.ask(ctx, channel.Request{Workspace: &channel.Workspace{Drive: jobDrive}}, channel.Streams{}); err != nil {
+		return fmt.Errorf("mounting the job's disk: %w", err)
+	}
+	return nil
+}
+
+// fill gives the guest the files of a directory as its workspace. A waiting machine gets a few small ones through its agent; else they are copied onto
+// the disk, as for a machine that boots.
+func (m *machine) fill(ctx context.Context, dir string) error {
+	if m.filled {
+		return m.mountDisk(ctx)
+	}
+	if m.diskMounted {
+		packed, err := archive(dir)
+		if err == nil {
+			err = m.ask(ctx, channel.Request{Unpack: &channel.Unpack{}}, channel.Streams{Input: bytes.NewReader(packed)})
+		}
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, errUnfit):
+			return fmt.Errorf("copying the job's files: %w", err)
+		}
+		if err := m.ask(ctx, channel.Request{Workspace: &channel.Workspace{}}, channel.Streams{}); err != nil {
+			return fmt.Errorf("unmounting the empty disk: %w", err)
+		}
+	}
+	if err := m.makeFileSystem(ctx, dir); err != nil {
+		return fmt.Errorf("making the job's disk: %w", err)
+	}
+	return m.mountDisk(ctx)
 }

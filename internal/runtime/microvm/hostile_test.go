@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,14 @@ func mute(this func(channel.Request) bool) script {
 func isConfigure(r channel.Request) bool { return r.Configure != nil }
 func isWorkspace(r channel.Request) bool { return r.Workspace != nil }
 func isWarm(r channel.Request) bool      { return r.Warm != nil }
+func isUnpack(r channel.Request) bool    { return r.Unpack != nil }
+func isUnmount(r channel.Request) bool   { return r.Workspace != nil && r.Workspace.Drive == 0 }
+
+// isSecondMount tells the second request that mounts a disk: the job's, in a machine of the pool.
+func isSecondMount() func(r channel.Request) bool {
+	var mounts atomic.Int64
+	return func(r channel.Request) bool { return isWorkspace(r) && !isUnmount(r) && mounts.Add(1) == 2 }
+}
 
 func TestGuestsThatDoNotComeUp(t *testing.T) {
 	t.Parallel()
@@ -51,7 +60,7 @@ func TestGuestsThatDoNotComeUp(t *testing.T) {
 		"half a hello":       {say(header(kindHello, 0, 9)), "microVM: booting it: waiting for the guest agent: not done after 3m0s"},
 		"closes its channel": {func(_ context.Context, g *guest) { _ = g.Close() }, "microVM: booting it: waiting for the guest agent: EOF"},
 		"monitor dies":       {func(_ context.Context, g *guest) { g.die() }, "microVM: booting it: waiting for the guest agent: EOF"},
-		"other version":      {say(frame(kindHello, 0, `{"version":7}`)), "microVM: booting it: the peer breaks the protocol: it speaks version 7, this host 1"},
+		"other version":      {say(frame(kindHello, 0, `{"version":7}`)), "microVM: booting it: the peer breaks the protocol: it speaks version 7, this host 2"},
 		"no hello":           {say(frame(kindStdout, 1, "x")), "microVM: booting it: the peer breaks the protocol: it began with a frame of kind 6"},
 		"long hello":         {say(header(kindHello, 0, 1<<32-1)), "microVM: booting it: waiting for the guest agent: the peer breaks the protocol: frame of 4294967295 bytes"},
 		"garbage":            {say(bytes.Repeat([]byte("\xfe\x00garbage"), 1<<16)), "microVM: booting it: waiting for the guest agent: the peer breaks the protocol: frame of unknown kind 254"},

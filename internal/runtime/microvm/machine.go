@@ -52,9 +52,9 @@ type machine struct {
 	used   [imageDrives]int
 	// mounted tells of each whether the guest has its present image mounted.
 	mounted [imageDrives]bool
-	// filled is true once the disk has the job's files.
-	filled bool
-	steps  int
+	// filled is true once the disk has the job's files, diskMounted once the guest has mounted it.
+	filled, diskMounted bool
+	steps               int
 	// control is nil before the machine has a job.
 	control *control
 	// configured is when the guest last got time and entropy.

@@ -105,24 +105,16 @@ func (s *session) open(m *machine) (err error) {
 // settle gives the machine the job's files.
 func (s *session) settle(ctx context.Context, m *machine) error {
 	var others sync.WaitGroup
-	var told, inserted, filled error
+	var told, inserted error
 	if time.Since(m.configured) > staleAfter {
 		others.Go(func() { told = m.configure(ctx) })
 	}
 	if disk := s.ahead.ready(); disk != nil {
 		others.Go(func() { inserted = m.insert(ctx, 0, disk) })
 	}
-	if !m.filled {
-		filled = m.makeFileSystem(ctx, s.job.WorkspaceDir)
-	}
+	filled := m.fill(ctx, s.job.WorkspaceDir)
 	others.Wait()
-	if err := errors.Join(filled, inserted, told); err != nil {
-		return fmt.Errorf("making the job's disk: %w", err)
-	}
-	if err := m.ask(ctx, channel.Request{Workspace: &channel.Workspace{Drive: jobDrive}}, channel.Streams{}); err != nil {
-		return fmt.Errorf("mounting the job's disk: %w", err)
-	}
-	return nil
+	return errors.Join(filled, inserted, told)
 }
 
 // runStartupScript copies the operator's script to the same path in the machine and runs it there (spec section 5.2.2).

@@ -16,7 +16,7 @@ import (
 )
 
 // Version of the protocol. Host and guest must have the same: the guest's initramfs is made of the host's own release.
-const Version = 1
+const Version = 2
 
 const (
 	headerSize = 9

@@ -23,7 +23,7 @@ func bytesOf(frames ...frame) []byte {
 	return all
 }
 
-var greeting = frame{kindHello, 0, []byte(`{"version":1}`)}
+var greeting = frame{kindHello, 0, []byte(`{"version":2}`)}
 
 // hostileGuest writes what it is given and drops what it is sent.
 func hostileGuest(t *testing.T, says ...[]byte) net.Conn {
@@ -57,10 +57,10 @@ func TestGuestsThatGreetWrongly(t *testing.T) {
 		"other kind":    {bytesOf(frame{kindPong, 0, nil}), "it began with a frame of kind"},
 		"unknown kind":  {bytesOf(frame{kindLast + 1, 0, nil}), "unknown kind"},
 		"kind 0":        {bytesOf(frame{0, 0, nil}), "unknown kind 0"},
-		"other version": {bytesOf(frame{kindHello, 0, []byte(`{"version":2}`)}), "it speaks version 2, this host 1"},
+		"other version": {bytesOf(frame{kindHello, 0, []byte(`{"version":1}`)}), "it speaks version 1, this host 2"},
 		"no JSON":       {bytesOf(frame{kindHello, 0, []byte(`{`)}), "unexpected EOF"},
-		"more members":  {bytesOf(frame{kindHello, 0, []byte(`{"version":1,"x":1}`)}), "unknown field"},
-		"two messages":  {bytesOf(frame{kindHello, 0, []byte(`{"version":1}{}`)}), "more than one message"},
+		"more members":  {bytesOf(frame{kindHello, 0, []byte(`{"version":2,"x":1}`)}), "unknown field"},
+		"two messages":  {bytesOf(frame{kindHello, 0, []byte(`{"version":2}{}`)}), "more than one message"},
 		"long":          {binary.BigEndian.AppendUint32([]byte{byte(kindHello), 0, 0, 0, 0}, 1<<31), "2147483648 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {

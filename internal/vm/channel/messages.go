@@ -22,6 +22,7 @@ type Request struct {
 	Configure *Configure `json:"configure,omitempty"`
 	Warm      *Warm      `json:"warm,omitempty"`
 	Workspace *Workspace `json:"workspace,omitempty"`
+	Unpack    *Unpack    `json:"unpack,omitempty"`
 	Container *Container `json:"container,omitempty"`
 	Program   *Program   `json:"program,omitempty"`
 	Write     *Write     `json:"write,omitempty"`
@@ -49,16 +50,18 @@ type Network struct {
 }
 
 // Warm makes ready, in a machine that has no job yet, what its first step would else wait for: it runs containers of the guest's own root
-// as a step's. It comes after Configure.
-type Warm struct {
-	// Drive holds an ext4 file system to practise on, which is of no use afterwards: the host swaps it for the job's. 0 for none.
+// as a step's. It comes after Configure and, if steps are to have a drive, Workspace.
+type Warm struct{}
+
+// Workspace mounts the job's drive, ext4, in place of one that was mounted before. All that lies on top of it becomes the workspace. Drive 0 only
+// lets go of what was mounted, so that the host can write to it.
+type Workspace struct {
 	Drive int `json:"drive,omitempty"`
 }
 
-// Workspace mounts the job's drive, ext4. All that lies on top of it becomes the workspace.
-type Workspace struct {
-	Drive int `json:"drive"`
-}
+// Unpack makes, in a workspace that is empty, what the request's input holds: a tar archive of directories, each before what is in it, regular files
+// and symbolic links.
+type Unpack struct{}
 
 // Container runs a step in a container.
 type Container struct {

@@ -34,7 +34,7 @@ type Agent struct {
 
 // Run greets the host and serves it until the connection or ctx ends. It must be the first process: it reaps what nobody waits for.
 func Run(ctx context.Context, conn io.ReadWriter) error {
-	a := &Agent{reaper: &reaper{own: map[int]bool{}}, images: map[int]string{}, scratch: "/run/scratch", workspace: "/run/workspace"}
+	a := &Agent{reaper: &reaper{own: map[int]bool{}}, images: map[int]string{}, workspace: ownWorkspace, scratch: ownScratch}
 	if err := setUpCgroups(); err != nil {
 		return fmt.Errorf("control groups: %w", err)
 	}
@@ -80,9 +80,11 @@ func (a *Agent) do(ctx context.Context, x channel.Exchange) (channel.Result, err
 	case request.Configure != nil:
 		return channel.Result{}, configure(*request.Configure)
 	case request.Warm != nil:
-		return channel.Result{}, a.warm(ctx, *request.Warm)
+		return channel.Result{}, a.warm(ctx)
 	case request.Workspace != nil:
-		return channel.Result{}, a.mountWorkspace(*request.Workspace)
+		return channel.Result{}, a.changeWorkspace(*request.Workspace)
+	case request.Unpack != nil:
+		return channel.Result{}, a.unpack(x.Input)
 	case request.Container != nil:
 		return a.runContainer(ctx, *request.Container, x)
 	case request.Program != nil:

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/open-executor/executor/internal/vm/channel"
 )
 
@@ -18,19 +16,7 @@ var practice = channel.Container{Args: []string{"crun", "--version"}, Env: []str
 const rounds = 3
 
 // warm runs practice as a step, so that what a step needs is read, translated and in the caches when the first one comes.
-func (a *Agent) warm(ctx context.Context, w channel.Warm) (err error) {
-	if w.Drive != 0 {
-		before, scratch := a.places()
-		if err := a.mountWorkspace(channel.Workspace(w)); err != nil {
-			return err
-		}
-		defer func() {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			a.workspace, a.scratch = before, scratch
-			err = errors.Join(err, unix.Unmount(jobDir, 0))
-		}()
-	}
+func (a *Agent) warm(ctx context.Context) error {
 	for range rounds {
 		s, err := a.takeStandby()
 		if err != nil {

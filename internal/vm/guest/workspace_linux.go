@@ -10,12 +10,34 @@ import (
 	"github.com/open-executor/executor/internal/vm/channel"
 )
 
-// jobDir is where the job's drive is mounted.
-const jobDir = "/run/job"
+const (
+	// jobDir is where the job's drive is mounted.
+	jobDir = "/run/job"
+	// ownWorkspace and ownScratch serve in a guest without a job's drive.
+	ownWorkspace = "/run/workspace"
+	ownScratch   = "/run/scratch"
+)
+
+// changeWorkspace lets go of the job's drive, if there was one, and mounts the one that w names, if it names one.
+func (a *Agent) changeWorkspace(w channel.Workspace) error {
+	a.mu.Lock()
+	mounted := a.workspace != ownWorkspace
+	a.workspace, a.scratch = ownWorkspace, ownScratch
+	a.mu.Unlock()
+	if mounted {
+		if err := unix.Unmount(jobDir, 0); err != nil {
+			return fmt.Errorf("unmounting the workspace: %w", err)
+		}
+	}
+	if w.Drive == 0 {
+		return nil
+	}
+	return a.mountWorkspace(w.Drive)
+}
 
 // mountWorkspace mounts the job's drive, and makes room on it, beside the workspace, for what steps write elsewhere.
-func (a *Agent) mountWorkspace(w channel.Workspace) error {
-	device, err := checkedDrive(w.Drive)
+func (a *Agent) mountWorkspace(i int) error {
+	device, err := checkedDrive(i)
 	if err != nil {
 		return err
 	}
