@@ -69,7 +69,7 @@ func TestArchiveLeavesOtherWorkspacesToTheDisk(t *testing.T) {
 			return os.WriteFile(filepath.Join(dir, "file"), make([]byte, archiveBytes+1), 0o600)
 		},
 		"much in all": func(dir string) error {
-			half := make([]byte, archiveBytes/2)
+			half := make([]byte, archiveBytes/2+1)
 			return errors.Join(os.WriteFile(filepath.Join(dir, "1"), half, 0o600), os.WriteFile(filepath.Join(dir, "2"), half, 0o600))
 		},
 		"two names": func(dir string) error {

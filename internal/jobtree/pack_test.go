@@ -1,4 +1,4 @@
-package guest
+package jobtree
 
 import (
 	"archive/tar"
@@ -33,18 +33,18 @@ func packed(t *testing.T, entries ...tar.Header) *bytes.Reader {
 
 func TestUnpack(t *testing.T) {
 	t.Parallel()
-	a := &Agent{workspace: t.TempDir()}
+	dir := t.TempDir()
 	written := time.Date(2020, 3, 4, 5, 6, 7, 0, time.UTC)
-	require.NoError(t, a.unpack(packed(t,
+	require.NoError(t, Unpack(dir, packed(t,
 		tar.Header{Typeflag: tar.TypeDir, Name: "closed", Mode: 0o500, ModTime: written},
 		tar.Header{Typeflag: tar.TypeReg, Name: "closed/script", Mode: 0o4755, ModTime: written},
 		tar.Header{Typeflag: tar.TypeSymlink, Name: "away", Linkname: "/etc/passwd"},
 	)))
-	info, err := os.Stat(filepath.Join(a.workspace, "closed"))
+	info, err := os.Stat(filepath.Join(dir, "closed"))
 	require.NoError(t, err)
 	require.Equal(t, os.ModeDir|0o500, info.Mode())
 	require.True(t, written.Equal(info.ModTime()), "although something was put into it")
-	script := filepath.Join(a.workspace, "closed", "script")
+	script := filepath.Join(dir, "closed", "script")
 	info, err = os.Stat(script)
 	require.NoError(t, err)
 	require.Equal(t, os.ModeSetuid|0o755, info.Mode())
@@ -52,7 +52,7 @@ func TestUnpack(t *testing.T) {
 	content, err := os.ReadFile(script)
 	require.NoError(t, err)
 	require.Equal(t, "closed/script", string(content))
-	target, err := os.Readlink(filepath.Join(a.workspace, "away"))
+	target, err := os.Readlink(filepath.Join(dir, "away"))
 	require.NoError(t, err)
 	require.Equal(t, "/etc/passwd", target)
 }
@@ -73,12 +73,12 @@ func TestUnpackStaysInside(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := &Agent{workspace: t.TempDir()}
-			require.ErrorContains(t, a.unpack(packed(t, entries...)), "unpacking the workspace: ")
+			dir := t.TempDir()
+			require.Error(t, Unpack(dir, packed(t, entries...)))
 			left, err := os.ReadDir(outside)
 			require.NoError(t, err)
 			require.Empty(t, left)
 		})
 	}
-	require.Error(t, (&Agent{workspace: t.TempDir()}).unpack(bytes.NewReader([]byte("no archive, but as long as a block is: "+string(make([]byte, 512))))))
+	require.Error(t, Unpack(t.TempDir(), bytes.NewReader([]byte("no archive, but as long as a block is: "+string(make([]byte, 512))))))
 }
