@@ -133,6 +133,11 @@ func (r *Runner) run(ctx context.Context, job api.Job, client Client, log comman
 		err = errors.Join(err, r.teardown(ctx, func(ctx context.Context) error { return space.Remove(ctx, log) }))
 	}()
 
+	prefix := r.runtime.Capabilities().StepPrefix
+	steps, err := plan(job, prefix, space.Scripts)
+	if err != nil {
+		return fmt.Errorf("creating commands: %w", err)
+	}
 	session, err := r.runtime.Open(ctx, runtime.Job{
 		ID:           job.ID,
 		Queue:        cmp.Or(job.Queue, r.config.Queue),
@@ -140,7 +145,7 @@ func (r *Runner) run(ctx context.Context, job api.Job, client Client, log comman
 		Executor:     r.config.ExecutorName,
 		WorkspaceDir: space.Dir,
 		DockerAuth:   r.dockerAuth(job),
-		FirstImage:   firstImage(job),
+		Steps:        runtimeSteps(steps),
 		Log:          log,
 	})
 	if err != nil {
@@ -152,20 +157,15 @@ func (r *Runner) run(ctx context.Context, job api.Job, client Client, log comman
 	}
 	defer func() { err = errors.Join(err, r.teardown(ctx, session.Close)) }()
 
-	prefix := r.runtime.Capabilities().StepPrefix
-	steps, err := plan(job, prefix, space.Scripts)
-	if err != nil {
-		return fmt.Errorf("creating commands: %w", err)
-	}
 	return runSteps(ctx, session, prefix, steps)
 }
 
-// firstImage is the image of the job's first container step.
-func firstImage(job api.Job) string {
-	if len(job.DockerSteps) == 0 {
-		return ""
+func runtimeSteps(steps []step) []runtime.Step {
+	var all []runtime.Step
+	for _, planned := range steps {
+		all = append(all, planned.Step)
 	}
-	return job.DockerSteps[0].Image
+	return all
 }
 
 // teardown runs after the job, also when its context has ended.

@@ -82,8 +82,8 @@ type Job struct {
 	WorkspaceDir string
 	// DockerAuth holds the registry credentials in force for this job.
 	DockerAuth api.DockerAuthConfig
-	// FirstImage is that of the first container step, which a runtime may fetch ahead; empty when there is none.
-	FirstImage string
+	// Steps are those that the session will be asked to run, in that order; some may be skipped. A runtime makes ready ahead what they need.
+	Steps []Step
 	// Log takes the steps' entries.
 	Log command.Log
 }

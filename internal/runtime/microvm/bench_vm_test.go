@@ -105,10 +105,13 @@ func (e *executor) firstByte(t testing.TB, image string, warm bool) time.Duratio
 	require.NoError(t, os.Mkdir(filepath.Join(workspace, runtime.ScriptsDir), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(workspace, runtime.ScriptsDir, "s.sh"), []byte("echo up\n"), 0o755))
 	log := &firstByteLog{}
+	step := runtime.Step{Key: "step.docker.0", Image: image, Script: "s.sh"}
 	began := time.Now()
-	session, err := e.runtime.Open(t.Context(), runtime.Job{ID: 1, Queue: "default", Executor: e.name, WorkspaceDir: workspace, FirstImage: image, Log: log})
+	session, err := e.runtime.Open(t.Context(), runtime.Job{
+		ID: 1, Queue: "default", Executor: e.name, WorkspaceDir: workspace, Steps: []runtime.Step{step}, Log: log,
+	})
 	require.NoError(t, err)
-	require.NoError(t, session.Run(t.Context(), runtime.Step{Key: "step.docker.0", Image: image, Script: "s.sh"}))
+	require.NoError(t, session.Run(t.Context(), step))
 	require.NoError(t, session.Close(context.Background()))
 	require.NoError(t, os.RemoveAll(workspace))
 	return log.at.Sub(began)

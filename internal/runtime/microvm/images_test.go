@@ -21,7 +21,7 @@ func TestImagesTakeTurns(t *testing.T) {
 	}))
 	log := commandtest.NewLog()
 	job := f.job(t, log)
-	job.FirstImage = "one" // fetched beside the boot, and inserted if it is there in time: that makes no difference here
+	job.Steps = []runtime.Step{{Image: "one"}} // fetched beside the boot, and inserted if it is there in time: that makes no difference here
 	session, err := f.Open(t.Context(), job)
 	require.NoError(t, err)
 	for i, step := range []struct {

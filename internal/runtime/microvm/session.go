@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,8 +45,8 @@ func (r *Runtime) Open(ctx context.Context, job runtime.Job) (runtime.Session, e
 		return nil, context.Cause(ctx)
 	}
 	s := &session{runtime: r, job: job}
-	if job.FirstImage != "" {
-		s.ahead = r.fetch(ctx, job.FirstImage, job.DockerAuth)
+	if i := slices.IndexFunc(job.Steps, func(step runtime.Step) bool { return step.Image != "" }); i >= 0 {
+		s.ahead = r.fetch(ctx, job.Steps[i].Image, job.DockerAuth)
 	}
 	if err := s.logged(startKey, func(entry command.Entry) error { return s.start(ctx, entry) }); err != nil {
 		return nil, errors.Join(err, s.ahead.drop())

@@ -23,10 +23,13 @@ func (b *bundle) put(t *testing.T, name, content string) {
 	require.NoError(t, os.Rename(making, filepath.Join(b.job.WorkspaceDir, name)))
 }
 
-// testMissingImage asks for an image of a registry that refuses connections.
+// missingImage is one of a registry that refuses connections.
+const missingImage = "127.0.0.1:1/missing:1"
+
+// testMissingImage asks for an image that can't be had.
 func testMissingImage(t *testing.T, b *bundle) {
 	step := b.step(t, "image", "echo ran")
-	step.Image = "127.0.0.1:1/missing:1"
+	step.Image = missingImage
 	err := b.session.Run(t.Context(), step)
 	var exit *command.ExitError
 	require.ErrorAs(t, err, &exit)

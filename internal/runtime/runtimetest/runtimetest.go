@@ -3,6 +3,7 @@ package runtimetest
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -131,11 +132,24 @@ func (b *bundle) openJob(t *testing.T) {
 		Executor:     b.Executor,
 		WorkspaceDir: workspace,
 		DockerAuth:   api.DockerAuthConfig{Auths: map[string]api.DockerAuth{"registry.invalid": {Auth: []byte("user:password")}}},
+		Steps:        b.announced(),
 		Log:          b.log,
 	}
 	b.key = b.Runtime.Capabilities().StepPrefix + "test"
 	b.session, err = b.Runtime.Open(t.Context(), b.job)
 	require.NoError(t, err)
+}
+
+// mostSteps is how many steps a test runs, at most.
+const mostSteps = 9
+
+// announced are steps of the image that tests run.
+func (b *bundle) announced() []runtime.Step {
+	steps := make([]runtime.Step, mostSteps)
+	for i := range steps {
+		steps[i] = runtime.Step{Key: fmt.Sprint(b.Runtime.Capabilities().StepPrefix, i), Image: b.Image}
+	}
+	return append(steps, runtime.Step{Key: b.Runtime.Capabilities().StepPrefix + "missing", Image: missingImage})
 }
 
 // close closes the session once.
