@@ -65,8 +65,11 @@ type place struct {
 }
 
 func (a *Agent) makePlace(ctx context.Context, kind runtime.Kind, claim *owner.Claim) (place, error) {
-	if kind == runtime.Firecracker {
+	switch kind {
+	case runtime.Firecracker:
 		return a.makeMachines(ctx, claim)
+	case runtime.Kubernetes:
+		return a.makePods(ctx)
 	}
 	made, err := a.makeRuntime(kind, claim)
 	return place{made, func() error { return nil }}, err

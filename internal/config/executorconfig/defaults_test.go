@@ -56,7 +56,7 @@ func TestDefaults(t *testing.T) {
 			FSGroup:               1000,
 			SingleJobPod:          true,
 			JobVolume:             executorconfig.JobVolume{Type: executorconfig.JobVolumeEmptyDir, Size: quantity(t, "5Gi")},
-			StepImage:             "sourcegraph/batcheshelper:insiders",
+			StepImage:             "sourcegraph/executor-kubernetes:5.4.3",
 		},
 	}, load(t, minimal, linux))
 }

@@ -21,8 +21,9 @@ func Load(env config.Lookup, host config.Host) (Config, error) {
 	l.cfg.Hostname = valueOr(env, "HOSTNAME", host.Hostname)
 	l.cfg.TempDir = host.Abs(valueOr(env, "TMPDIR", systemTempDir))
 	l.Reader = config.NewReader(table, env, map[string]string{
-		"EXECUTOR_USE_FIRECRACKER":   strconv.FormatBool(host.OS == "linux" && !l.cfg.InKubernetes),
-		"EXECUTOR_FIRECRACKER_IMAGE": "sourcegraph/executor-vm:" + imageTag(host.Version),
+		"EXECUTOR_USE_FIRECRACKER":         strconv.FormatBool(host.OS == "linux" && !l.cfg.InKubernetes),
+		"EXECUTOR_FIRECRACKER_IMAGE":       "sourcegraph/executor-vm:" + imageTag(host.Version),
+		"KUBERNETES_SINGLE_JOB_STEP_IMAGE": "sourcegraph/executor-kubernetes:" + imageTag(host.Version),
 	})
 	l.read()
 	l.fillPaths(env)

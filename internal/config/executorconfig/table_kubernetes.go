@@ -66,7 +66,7 @@ var kubernetesVariables = config.InSection("Kubernetes: pods",
 var kubernetesJobVariables = config.InSection("Kubernetes: jobs",
 	config.Variable{
 		Name: "KUBERNETES_SINGLE_JOB_POD", Kind: config.Bool, Default: "true", Users: kubernetes,
-		Description: "Runs all steps of a job as containers of one pod. This is the default, as in Sourcegraph's executor since mid-2024; older ones had `false`: one pod for each step, with workspaces on a volume that all pods share.",
+		Description: "Runs all steps of a job as containers of one pod. This is the default, as in Sourcegraph's executor since mid-2024; older ones had `false`: one pod for each step, with workspaces on a volume that all pods share. That is not in this build: `false` is the same as `true`.",
 	},
 	config.Variable{
 		Name: "KUBERNETES_JOB_DEADLINE", Kind: config.Int, Default: "1200", Users: kubernetes,
@@ -101,27 +101,27 @@ var kubernetesJobVariables = config.InSection("Kubernetes: jobs",
 		Description: "Where each container has them, as in a container's `volumeMounts`: `[{\"name\":\"cache\",\"mountPath\":\"/cache\"}]`.",
 	},
 	config.Variable{
-		Name: "KUBERNETES_SINGLE_JOB_STEP_IMAGE", Kind: config.String, Default: "sourcegraph/batcheshelper:insiders", Users: singlePod,
-		Description: "Image of the containers that prepare the workspace and end the job; it needs git and a shell.",
+		Name: "KUBERNETES_SINGLE_JOB_STEP_IMAGE", Kind: config.String, DefaultText: "`sourcegraph/executor-kubernetes:<version>`, `:insiders` for development builds", Users: singlePod,
+		Description: "Image of the containers that start a job's pod and keep its workspace and output, with podagent, and src for src steps: the one that is released together with the executor. Images of other executors, such as batcheshelper, have no podagent.",
 	},
 	config.Variable{
 		Name: "KUBERNETES_GIT_CA_CERT", Kind: config.Optional, Users: singlePod,
-		Description: "Path, in the container, of a certificate authority for the clone (`http.sslCAInfo`). Empty: the image's own.",
+		Description: "Without effect, and accepted for manifests that set it: the executor clones, with the certificate authorities of its own container.",
 	},
 	config.Variable{
 		Name: "EXECUTOR_KUBERNETES_PERSISTENCE_VOLUME_NAME", Kind: config.String, Default: "sg-executor-pvc", Users: podPerStep,
 		Description: "Volume claim with the workspaces, mounted at `/data` in the executor's pod.",
 	},
 	config.Variable{
-		Name: "KUBERNETES_RUN_AS_USER", Kind: config.Int, Default: "-1", Users: podPerStep,
-		Description: "User id of the containers. 0 or less: as the image says.",
+		Name: "KUBERNETES_RUN_AS_USER", Kind: config.Int, Default: "-1", Users: kubernetes,
+		Description: "User id of the containers. 0 or less: 1000, since jobs keep to the Pod Security Standard `restricted`.",
 	},
 	config.Variable{
-		Name: "KUBERNETES_RUN_AS_GROUP", Kind: config.Int, Default: "-1", Users: podPerStep,
-		Description: "Group id of the containers. 0 or less: as the image says.",
+		Name: "KUBERNETES_RUN_AS_GROUP", Kind: config.Int, Default: "-1", Users: kubernetes,
+		Description: "Group id of the containers. 0 or less: the number of the user.",
 	},
 	config.Variable{
-		Name: "KUBERNETES_FS_GROUP", Kind: config.Int, Default: "1000", Users: podPerStep,
+		Name: "KUBERNETES_FS_GROUP", Kind: config.Int, Default: "1000", Users: kubernetes,
 		Description: "Group id that owns the volumes.",
 	},
 )

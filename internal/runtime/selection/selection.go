@@ -37,7 +37,7 @@ func Choose(in Input) (runtime.Kind, error) {
 	case string(runtime.Firecracker):
 		return having(runtime.Firecracker, in.LookPath, "EXECUTOR_RUNTIME is firecracker", machinePrograms...)
 	case string(runtime.Kubernetes):
-		return "", fault.Operatorf("EXECUTOR_RUNTIME is kubernetes, but this build has no Kubernetes runtime; set EXECUTOR_RUNTIME=docker where a Docker engine is in reach")
+		return having(runtime.Kubernetes, in.LookPath, "EXECUTOR_RUNTIME is kubernetes", "git")
 	}
 	return "", fault.Operatorf("EXECUTOR_RUNTIME is %q; it has to be auto, docker, firecracker, kubernetes or shell", in.Wanted)
 }
@@ -47,7 +47,7 @@ func automatic(in Input) (runtime.Kind, error) {
 	case in.UseFirecracker:
 		return having(runtime.Firecracker, in.LookPath, "EXECUTOR_USE_FIRECRACKER is true, as by default on Linux (EXECUTOR_USE_FIRECRACKER=false runs jobs in containers)", machinePrograms...)
 	case in.InKubernetes:
-		return "", fault.Operatorf("the executor runs in Kubernetes, but this build has no Kubernetes runtime; set EXECUTOR_RUNTIME=docker where a Docker engine is in reach")
+		return having(runtime.Kubernetes, in.LookPath, "the executor runs in Kubernetes", "git")
 	}
 	return having(runtime.Docker, in.LookPath, "runtime is not configured", "docker", "git", "src")
 }

@@ -28,7 +28,7 @@ func TestChoose(t *testing.T) {
 		"auto without anything":               {says: []string{"runtime is not configured", "docker, git, src"}},
 		"auto with firecracker":               {in: selection.Input{UseFirecracker: true}, present: all, says: []string{"EXECUTOR_USE_FIRECRACKER=false", "mke2fs, sqfstar"}},
 		"auto with firecracker in Kubernetes": {in: selection.Input{UseFirecracker: true, InKubernetes: true}, present: all, says: []string{"EXECUTOR_USE_FIRECRACKER=false"}},
-		"auto in Kubernetes":                  {in: selection.Input{InKubernetes: true}, present: all, says: []string{"Kubernetes", "EXECUTOR_RUNTIME=docker"}},
+		"auto in Kubernetes":                  {in: selection.Input{InKubernetes: true}, present: all, want: runtime.Kubernetes},
 		"docker without src":                  {in: selection.Input{Wanted: "docker"}, present: []string{"docker", "git"}, want: runtime.Docker},
 		"docker outranks firecracker":         {in: selection.Input{Wanted: "docker", UseFirecracker: true, InKubernetes: true}, present: all, want: runtime.Docker},
 		"docker without docker":               {in: selection.Input{Wanted: "docker"}, present: []string{"git", "src"}, says: []string{"EXECUTOR_RUNTIME is docker", ": docker;"}},
@@ -37,7 +37,7 @@ func TestChoose(t *testing.T) {
 		"firecracker":                         {in: selection.Input{Wanted: "firecracker"}, present: []string{"git", "mke2fs", "sqfstar"}, want: runtime.Firecracker},
 		"firecracker by default":              {in: selection.Input{UseFirecracker: true}, present: []string{"git", "mke2fs", "sqfstar"}, want: runtime.Firecracker},
 		"firecracker without its programs":    {in: selection.Input{Wanted: "firecracker"}, present: all, says: []string{"EXECUTOR_RUNTIME is firecracker", ": mke2fs, sqfstar;"}},
-		"kubernetes":                          {in: selection.Input{Wanted: "kubernetes"}, present: all, says: []string{"EXECUTOR_RUNTIME=docker"}},
+		"kubernetes":                          {in: selection.Input{Wanted: "kubernetes"}, present: []string{"git"}, want: runtime.Kubernetes},
 		"unknown":                             {in: selection.Input{Wanted: "Docker "}, present: all, says: []string{`"Docker "`, "auto, docker"}},
 	} {
 		t.Run(name, func(t *testing.T) {

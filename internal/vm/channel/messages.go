@@ -28,6 +28,9 @@ type Request struct {
 	Write     *Write     `json:"write,omitempty"`
 	Take      *Take      `json:"take,omitempty"`
 	PowerOff  *PowerOff  `json:"powerOff,omitempty"`
+	// Agents of pods know these besides Unpack, Write and Take (internal/pod).
+	Begin  *Begin  `json:"begin,omitempty"`
+	Follow *Follow `json:"follow,omitempty"`
 }
 
 // Configure makes a booted guest one of its own. It comes first, and again after a restore from a snapshot.
@@ -105,6 +108,21 @@ type Take struct {
 	Path string `json:"path"`
 	// Limit bounds the file, in bytes.
 	Limit int64 `json:"limit"`
+}
+
+// Begin begins the one step of a container that waits for it, and ends once the step runs. It goes on when the connection ends. Asking again, by
+// this connection or another one, changes nothing. A signal keeps a step from beginning whose container isn't there yet.
+type Begin struct {
+	Container int     `json:"container"`
+	Program   Program `json:"program"`
+}
+
+// Follow sends, as standard output, the records of what a container's step has written and writes (internal/pod/spool), and ends with its result once
+// the step has ended. Signals go to the step.
+type Follow struct {
+	Container int `json:"container"`
+	// Offset is how many bytes of records to leave out.
+	Offset int64 `json:"offset,omitempty"`
 }
 
 // PowerOff ends the guest; what was written is on its drives then.

@@ -1,0 +1,111 @@
+package kubernetes
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/open-executor/executor/internal/pod"
+	"github.com/open-executor/executor/internal/vm/channel"
+)
+
+// connection is one to a pod's agent, by way of the API server.
+type connection struct {
+	*channel.Client
+	cancel    context.CancelFunc
+	streaming sync.WaitGroup
+}
+
+// partTime is how long the far end of a connection may take to say goodbye.
+const partTime = 2 * time.Second
+
+func (c *connection) close() error {
+	// The end of its input ends the far end, which then says so: cut off, the stream would go on with its heartbeat for a while.
+	err := c.Client.Close()
+	defer time.AfterFunc(partTime, c.cancel).Stop()
+	c.streaming.Wait()
+	c.cancel()
+	return err
+}
+
+// attach connects to the agent of a pod, for as long as ctx allows.
+func (r *Runtime) attach(ctx context.Context, podName string) (*connection, error) {
+	request := r.client.CoreV1().RESTClient().Post().Namespace(r.options.Namespace).Resource("pods").Name(podName).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{
+			Container: agentContainer, Command: []string{pod.Program, "attach"}, Stdin: true, Stdout: true, Stderr: true,
+		}, scheme.ParameterCodec)
+	// WebSockets where the API server and what is before it know them (Kubernetes 1.31 and later), else SPDY.
+	websocket, err := remotecommand.NewWebSocketExecutor(r.config, "GET", request.URL().String())
+	if err != nil {
+		return nil, err
+	}
+	spdy, err := remotecommand.NewSPDYExecutor(r.config, "POST", request.URL())
+	if err != nil {
+		return nil, err
+	}
+	exec, err := remotecommand.NewFallbackExecutor(websocket, spdy, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	near, far := net.Pipe()
+	streaming, cancel := context.WithCancel(context.Background())
+	c := &connection{cancel: cancel}
+	said := &tail{}
+	var streamErr error
+	ended := make(chan struct{})
+	c.streaming.Go(func() {
+		defer close(ended)
+		streamErr = exec.StreamWithContext(streaming, remotecommand.StreamOptions{Stdin: far, Stdout: far, Stderr: said})
+		_ = far.Close()
+	})
+	c.Client, err = channel.Connect(ctx, near, channel.Timing{})
+	if err != nil {
+		cancel()
+		<-ended
+		if text := said.text(); text != "" {
+			streamErr = errors.New(text)
+		}
+		if ctx.Err() == nil && streamErr != nil && !errors.Is(streamErr, context.Canceled) {
+			err = streamErr
+		}
+		return nil, fmt.Errorf("attaching to the pod's agent: %w", err)
+	}
+	return c, nil
+}
+
+// maxSaid bounds what is kept of the other side's errors, in bytes.
+const maxSaid = 1 << 10
+
+// tail keeps the first bytes that are written to it.
+type tail struct {
+	mu   sync.Mutex
+	kept bytes.Buffer
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, _ = t.kept.Write(p[:min(len(p), maxSaid-t.kept.Len())])
+	return len(p), nil
+}
+
+func (t *tail) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(t.kept.String())
+}
+
+var _ io.Writer = (*tail)(nil)

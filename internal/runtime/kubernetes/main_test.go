@@ -1,0 +1,14 @@
+package kubernetes
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// A stream that broke off has its heartbeat until the next beat (client-go's remotecommand).
+		goleak.IgnoreAnyFunction("k8s.io/client-go/tools/remotecommand.(*heartbeat).start"),
+	)
+}

@@ -1,0 +1,62 @@
+package kubernetes
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/open-executor/executor/internal/runtime"
+)
+
+// Labels of everything that is made for a job.
+const (
+	labelManagedBy = "app.kubernetes.io/managed-by"
+	managedBy      = "open-executor"
+	// labelExecutor has executorLabel, annotationExecutor the name itself.
+	labelExecutor      = "open-executor.dev/executor"
+	annotationExecutor = "open-executor.dev/executor"
+	labelQueue         = "open-executor.dev/queue"
+	labelJob           = "open-executor.dev/job"
+	labelAttempt       = "open-executor.dev/attempt"
+	// labelObject is the name of the Job, also on what belongs to it.
+	labelObject = "open-executor.dev/object"
+)
+
+// executorLabel is an executor's name as a label's value, which has fewer characters.
+func executorLabel(executor string) string {
+	sum := sha256.Sum256([]byte(executor))
+	return hex.EncodeToString(sum[:16])
+}
+
+var unfitForNames = regexp.MustCompile(`[^a-z0-9]+`)
+
+// fit makes text part of a name: small letters, digits and dashes.
+func fit(text string, limit int) string {
+	text = strings.Trim(unfitForNames.ReplaceAllString(strings.ToLower(text), "-"), "-")
+	return strings.Trim(text[:min(len(text), limit)], "-")
+}
+
+// objectName is a new name for a job's objects. Its end is random: neither queues nor attempts nor executors can meet in one.
+func objectName(job runtime.Job) string {
+	return fmt.Sprintf("executor-%s-%d-%s", fit(job.Queue, 16), job.ID, strings.ToLower(rand.Text()[:8]))
+}
+
+func labels(job runtime.Job, object string) map[string]string {
+	return map[string]string{
+		labelManagedBy: managedBy,
+		labelExecutor:  executorLabel(job.Executor),
+		labelQueue:     strings.Trim(fit(job.Queue, 63), "-"),
+		labelJob:       strconv.FormatInt(job.ID, 10),
+		labelAttempt:   strconv.Itoa(job.Attempt),
+		labelObject:    object,
+	}
+}
+
+// containerName tells people which step a container is for.
+func containerName(i int, key string) string {
+	return strings.TrimRight(fmt.Sprintf("step-%d-%s", i, fit(strings.TrimPrefix(key, stepPrefix), 40)), "-")
+}

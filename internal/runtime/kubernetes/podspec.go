@@ -1,0 +1,206 @@
+package kubernetes
+
+import (
+	"fmt"
+	"strconv"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/open-executor/executor/internal/pod"
+	"github.com/open-executor/executor/internal/runtime"
+)
+
+const (
+	agentContainer = "agent"
+	setupContainer = "setup"
+	// keptFor is how long a Job that has ended stays when nobody removes it, in seconds.
+	keptFor = 300
+	// stopSeconds is how long a pod's end may take: when it ends, no step runs.
+	stopSeconds = 5
+	// defaultUser is who steps run as where neither the operator nor the image may choose.
+	defaultUser = 1000
+)
+
+// Volumes of a pod.
+const (
+	jobVolume     = "job"
+	sharedVolume  = "executor"
+	privateVolume = "agent"
+)
+
+// What the agent's own container needs.
+var agentResources = corev1.ResourceRequirements{
+	Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("32Mi")},
+	Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")},
+}
+
+// jobObject is the Job of a session.
+func (r *Runtime) jobObject(s *session) *batchv1.Job {
+	annotations := map[string]string{annotationExecutor: s.job.Executor}
+	for key, value := range r.options.JobAnnotations {
+		annotations[key] = value
+	}
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Name: s.name, Labels: labels(s.job, s.name), Annotations: annotations},
+		Spec: batchv1.JobSpec{
+			BackoffLimit:            new(int32(0)),
+			TTLSecondsAfterFinished: new(int32(keptFor)),
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels(s.job, s.name), Annotations: r.options.PodAnnotations},
+				Spec:       r.podSpec(s),
+			},
+		},
+	}
+}
+
+func (r *Runtime) podSpec(s *session) corev1.PodSpec {
+	spec := corev1.PodSpec{
+		RestartPolicy:                 corev1.RestartPolicyNever,
+		AutomountServiceAccountToken:  new(false),
+		EnableServiceLinks:            new(false),
+		TerminationGracePeriodSeconds: new(int64(stopSeconds)),
+		NodeName:                      r.options.NodeName,
+		NodeSelector:                  r.options.NodeSelector,
+		Affinity:                      r.options.Affinity,
+		Tolerations:                   r.options.Tolerations,
+		ImagePullSecrets:              r.options.ImagePullSecrets,
+		SecurityContext:               r.podSecurity(),
+		Volumes:                       append(r.volumes(), r.options.AdditionalVolumes...),
+		InitContainers:                []corev1.Container{r.setup()},
+		Containers:                    []corev1.Container{r.agent(s)},
+	}
+	if s.pullSecret != "" {
+		spec.ImagePullSecrets = append(spec.ImagePullSecrets[:len(spec.ImagePullSecrets):len(spec.ImagePullSecrets)], corev1.LocalObjectReference{Name: s.pullSecret})
+	}
+	if r.options.Deadline > 0 {
+		spec.ActiveDeadlineSeconds = new(int64(r.options.Deadline.Seconds()))
+	}
+	for i, c := range s.containers {
+		spec.Containers = append(spec.Containers, r.step(s, i, c))
+	}
+	return spec
+}
+
+// volumes are the job's, the one with what all containers begin with, and the agent's own.
+func (r *Runtime) volumes() []corev1.Volume {
+	empty := func(limit *resource.Quantity) corev1.VolumeSource {
+		return corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: limit}}
+	}
+	job := empty(new(r.options.VolumeSize.DeepCopy()))
+	if r.options.VolumeClaim {
+		job = corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{
+			Spec: corev1.PersistentVolumeClaimSpec{
+				AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+				Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: r.options.VolumeSize}},
+			},
+		}}}
+	}
+	return []corev1.Volume{
+		{Name: jobVolume, VolumeSource: job},
+		{Name: sharedVolume, VolumeSource: empty(nil)},
+		{Name: privateVolume, VolumeSource: empty(nil)},
+	}
+}
+
+func (r *Runtime) setup() corev1.Container {
+	return corev1.Container{
+		Name:            setupContainer,
+		Image:           r.options.HelperImage,
+		ImagePullPolicy: corev1.PullIfNotPresent,
+		Command:         []string{"podagent", "install"},
+		Resources:       agentResources,
+		SecurityContext: r.containerSecurity(true),
+		VolumeMounts:    []corev1.VolumeMount{{Name: sharedVolume, MountPath: pod.SharedDir}},
+	}
+}
+
+func (r *Runtime) agent(s *session) corev1.Container {
+	return corev1.Container{
+		Name:            agentContainer,
+		Image:           r.options.HelperImage,
+		ImagePullPolicy: corev1.PullIfNotPresent,
+		Command:         []string{pod.Program, "serve", strconv.Itoa(len(s.containers)), fmt.Sprint(int(r.options.Unattended.Seconds()))},
+		Env:             []corev1.EnvVar{{Name: pod.KeyVariable, Value: s.key}},
+		Resources:       agentResources,
+		SecurityContext: r.containerSecurity(true),
+		VolumeMounts: append([]corev1.VolumeMount{
+			{Name: jobVolume, MountPath: pod.Workspace},
+			{Name: sharedVolume, MountPath: pod.SharedDir},
+			{Name: privateVolume, MountPath: pod.PrivateDir},
+		}, r.options.AdditionalVolumeMounts...),
+	}
+}
+
+// step is the container of a step. Steps run one after another, so that the first one asks for the resources of all.
+func (r *Runtime) step(s *session, i int, c *container) corev1.Container {
+	resources := *r.options.Resources.DeepCopy()
+	if i > 0 {
+		resources.Requests = corev1.ResourceList{}
+		for kind := range resources.Limits {
+			// Without a word a limit counts as a request.
+			resources.Requests[kind] = resource.Quantity{}
+		}
+	}
+	image := c.step.Image
+	if image == "" {
+		image = r.options.HelperImage
+	}
+	return corev1.Container{
+		Name:            c.name,
+		Image:           image,
+		ImagePullPolicy: corev1.PullIfNotPresent,
+		Command:         []string{pod.Program, "step", strconv.Itoa(i)},
+		WorkingDir:      pod.Workspace,
+		Env:             []corev1.EnvVar{{Name: pod.KeyVariable, Value: pod.Pass(s.key, i)}},
+		Resources:       resources,
+		SecurityContext: r.containerSecurity(false),
+		VolumeMounts: append([]corev1.VolumeMount{
+			{Name: jobVolume, MountPath: pod.Workspace},
+			{Name: sharedVolume, MountPath: pod.SharedDir, ReadOnly: true},
+		}, r.options.AdditionalVolumeMounts...),
+	}
+}
+
+func (r *Runtime) podSecurity() *corev1.PodSecurityContext {
+	context := &corev1.PodSecurityContext{
+		FSGroup:        r.options.FSGroup,
+		RunAsUser:      r.options.RunAsUser,
+		RunAsGroup:     r.options.RunAsGroup,
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+	if r.options.ImageUser {
+		return context
+	}
+	context.RunAsNonRoot = new(true)
+	if context.RunAsUser == nil {
+		context.RunAsUser = new(int64(defaultUser))
+	}
+	if context.RunAsGroup == nil {
+		context.RunAsGroup = new(*context.RunAsUser)
+	}
+	return context
+}
+
+// containerSecurity is what the Pod Security Standard "restricted" asks for; own is true for containers of the helper image.
+func (r *Runtime) containerSecurity(own bool) *corev1.SecurityContext {
+	context := &corev1.SecurityContext{AllowPrivilegeEscalation: new(false)}
+	if own || !r.options.ImageUser {
+		context.Capabilities = &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}
+	}
+	if own {
+		context.ReadOnlyRootFilesystem = new(true)
+	}
+	return context
+}
+
+// stepContainers are the containers of a job's steps.
+func stepContainers(steps []runtime.Step) []*container {
+	var all []*container
+	for i, step := range steps {
+		all = append(all, &container{name: containerName(i, step.Key), step: step})
+	}
+	return all
+}

@@ -1,0 +1,230 @@
+package kubernetes
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/open-executor/executor/internal/command"
+	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/jobtree"
+	"github.com/open-executor/executor/internal/runtime"
+	"github.com/open-executor/executor/internal/runtime/host"
+	"github.com/open-executor/executor/internal/vm/channel"
+)
+
+const mergePatch = types.MergePatchType
+
+// Log keys of a pod (spec sections 4.3 and 5.3.5).
+const (
+	startKey  = "setup.kubernetes.start"
+	removeKey = "teardown.kubernetes.job"
+)
+
+// askTime bounds what the agent answers at once.
+const askTime = time.Minute
+
+// session is one job in its pod.
+type session struct {
+	runtime *Runtime
+	job     runtime.Job
+	// name is that of the Job and of what belongs to it.
+	name string
+	// key makes the containers' passes.
+	key        string
+	containers []*container
+	// pullSecret is empty when there is none.
+	pullSecret string
+	created    bool
+
+	mu   sync.Mutex
+	conn *connection
+}
+
+// container is a step's. It serves one step.
+type container struct {
+	name string
+	step runtime.Step
+	used bool
+}
+
+// Open implements runtime.Runtime. The workspace is copied into the pod: what happens to it on the host afterwards doesn't count.
+func (r *Runtime) Open(ctx context.Context, job runtime.Job) (runtime.Session, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	s := &session{runtime: r, job: job, name: objectName(job), key: rand.Text(), containers: stepContainers(job.Steps)}
+	entry := job.Log.Open(startKey, nil)
+	err := s.start(ctx, entry)
+	if err == nil {
+		entry.Close(0)
+		return s, nil
+	}
+	host.Note(entry, err.Error())
+	entry.Close(1)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+	defer cancel()
+	return nil, errors.Join(err, s.remove(ctx))
+}
+
+func (s *session) start(ctx context.Context, entry command.Entry) error {
+	began := time.Now()
+	s.runtime.setOpen(s.name, true)
+	if err := s.create(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.runtime.options.StartTime, errStartTime)
+	defer cancel()
+	podName, node, err := s.awaitAgent(ctx, entry)
+	if err != nil {
+		return err
+	}
+	running := time.Since(began)
+	if err := s.sendWorkspace(ctx); err != nil {
+		return fmt.Errorf("copying the workspace into the pod: %w", err)
+	}
+	host.Note(entry, fmt.Sprintf("Pod %s runs on node %s after %s; the workspace was there after %s.",
+		podName, node, running.Round(time.Millisecond), time.Since(began).Round(time.Millisecond)))
+	return nil
+}
+
+// create makes the objects. What was made is known to remove, also on error.
+func (s *session) create(ctx context.Context) error {
+	r := s.runtime
+	if len(s.job.DockerAuth.Auths) > 0 {
+		if err := r.createPullSecret(ctx, s, s.job.DockerAuth); err != nil {
+			return classed(err)
+		}
+	}
+	made, err := r.client.BatchV1().Jobs(r.options.Namespace).Create(ctx, r.jobObject(s), metav1.CreateOptions{})
+	if err != nil {
+		return classed(fmt.Errorf("creating job: %w", err))
+	}
+	s.created = true
+	if s.pullSecret != "" {
+		return classed(r.adopt(ctx, s, made))
+	}
+	return nil
+}
+
+// classed makes the API server's refusals the operator's: permissions, and settings that make no valid object.
+func classed(err error) error {
+	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsInvalid(err) {
+		return fault.As(fault.Operator, err)
+	}
+	return err
+}
+
+// sendWorkspace copies the workspace into the pod; from the start when the connection breaks on the way.
+func (s *session) sendWorkspace(ctx context.Context) error {
+	return s.asking(ctx, func(conn *connection) error {
+		read, write := io.Pipe()
+		packing := make(chan error, 1)
+		go func() {
+			err := jobtree.Pack(write, s.job.WorkspaceDir, nil)
+			_ = write.CloseWithError(err)
+			packing <- err
+		}()
+		_, err := conn.Do(ctx, channel.Request{Unpack: &channel.Unpack{}}, channel.Streams{Input: read})
+		_ = read.Close()
+		if packed := <-packing; packed != nil && !errors.Is(packed, io.ErrClosedPipe) {
+			return packed
+		}
+		return err
+	})
+}
+
+// TakeFile implements runtime.Session.
+func (s *session) TakeFile(ctx context.Context, path string, limit int64) ([]byte, error) {
+	ctx, enough := context.WithCancelCause(ctx)
+	defer enough(nil)
+	content := &bounded{limit: limit, exceeded: enough}
+	err := s.asking(ctx, func(conn *connection) error {
+		content.kept.Reset()
+		_, err := conn.Do(ctx, channel.Request{Take: &channel.Take{Path: path, Limit: limit}}, channel.Streams{Stdout: content})
+		return err
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+	case err != nil:
+		return nil, fmt.Errorf("taking %s from the pod: %w", path, err)
+	}
+	return content.kept.Bytes(), nil
+}
+
+// bounded is a buffer for what an agent sends, which may be more than it was asked for.
+type bounded struct {
+	limit int64
+	// exceeded is called with the error of a Write that is too much.
+	exceeded func(error)
+	kept     bytes.Buffer
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if int64(b.kept.Len()+len(p)) > b.limit {
+		err := fault.Userf("the pod sent more than %d bytes", b.limit)
+		b.exceeded(err)
+		return 0, err
+	}
+	return b.kept.Write(p)
+}
+
+// write puts a file into the workspace.
+func (s *session) write(ctx context.Context, path string, mode fs.FileMode, content []byte) error {
+	return s.asking(ctx, func(conn *connection) error {
+		_, err := conn.Do(ctx, channel.Request{Write: &channel.Write{Path: path, Mode: mode}}, channel.Streams{Input: bytes.NewReader(content)})
+		return err
+	})
+}
+
+// Close implements runtime.Session. What can't be removed, Reap of a later executor goes on trying, and the cluster removes it when its time is over.
+func (s *session) Close(ctx context.Context) error {
+	if s.runtime.options.Keep {
+		s.runtime.setOpen(s.name, false)
+		return s.disconnect()
+	}
+	entry := s.job.Log.Open(removeKey, nil)
+	err := s.remove(ctx)
+	if err != nil {
+		host.Note(entry, err.Error())
+		entry.Close(1)
+		return err
+	}
+	entry.Close(0)
+	return nil
+}
+
+// remove deletes what was created, and waits until the pod is gone.
+func (s *session) remove(ctx context.Context) error {
+	defer s.runtime.setOpen(s.name, false)
+	err := s.disconnect()
+	if s.created {
+		err = errors.Join(err, s.runtime.deleteJob(ctx, s.name))
+	}
+	if s.pullSecret != "" {
+		err = errors.Join(err, s.runtime.deleteSecret(ctx, s.pullSecret))
+	}
+	for s.created && err == nil {
+		pod, changed := s.runtime.pods.get(s.name)
+		if pod == nil {
+			break
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("pod %s is not gone: %w", pod.Name, context.Cause(ctx))
+		}
+	}
+	return err
+}
