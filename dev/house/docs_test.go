@@ -127,7 +127,7 @@ func TestNamedVariablesAreDocumented(t *testing.T) {
 		for _, found := range variable.FindAllString(text, -1) {
 			// The programs' variables have one page; those of building and publishing stand in a table of theirs.
 			documented := strings.Contains(texts["docs/configuration.md"], "`"+found+"`")
-			for _, page := range []string{"docs/build.md", "docs/release.md", "docs/ci.md"} {
+			for _, page := range []string{"docs/build.md", "docs/release.md", "docs/ci.md", "docs/machine-images.md", "docs/registry-mirror.md"} {
 				documented = documented || strings.Contains(texts[page], "\n| `"+found+"`")
 			}
 			require.True(t, documented, "%s names %s, and no table says what that is", name, found)
