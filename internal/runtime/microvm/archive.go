@@ -1,10 +1,13 @@
 package microvm
 
 import (
+	"archive/tar"
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"syscall"
+	"time"
 
 	"github.com/open-executor/executor/internal/jobtree"
 )
@@ -40,4 +43,21 @@ func archive(dir string) ([]byte, error) {
 		return nil, err
 	}
 	return packed.Bytes(), nil
+}
+
+// practice is an archive as that of a small workspace.
+func practice() io.Reader {
+	var packed bytes.Buffer
+	out := tar.NewWriter(&packed)
+	content := []byte("echo up\n")
+	for _, entry := range []tar.Header{
+		{Typeflag: tar.TypeDir, Name: "dir", Mode: 0o755, Format: tar.FormatPAX},
+		{Typeflag: tar.TypeReg, Name: "dir/script.sh", Mode: 0o755, Size: int64(len(content)), Format: tar.FormatPAX},
+	} {
+		entry.ModTime = time.Unix(1, 1) // as real ones have them, in a record of their own
+		_ = out.WriteHeader(&entry)     // a bytes.Buffer takes everything
+	}
+	_, _ = out.Write(content)
+	_ = out.Close()
+	return &packed
 }

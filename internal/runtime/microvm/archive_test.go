@@ -3,7 +3,6 @@ package microvm
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/open-executor/executor/internal/command/commandtest"
-	"github.com/open-executor/executor/internal/vm/channel"
 )
 
 func TestArchiveHoldsASmallWorkspaceAsItIs(t *testing.T) {
@@ -88,14 +86,6 @@ func TestArchiveLeavesOtherWorkspacesToTheDisk(t *testing.T) {
 	}
 }
 
-var takesAllAndSaysNothing = serve(func(ctx context.Context, _ *guest, x channel.Exchange) channel.Result {
-	if x.Request.Unpack != nil {
-		_, _ = io.Copy(io.Discard, x.Input)
-		<-ctx.Done()
-	}
-	return channel.Result{}
-})
-
 // A guest of the pool that can't take the files costs the job its machine, in words.
 func TestWaitingGuestsThatTakeNoFiles(t *testing.T) {
 	t.Parallel()
@@ -105,7 +95,7 @@ func TestWaitingGuestsThatTakeNoFiles(t *testing.T) {
 		want  string
 	}{
 		"refuses them":       {refuse(isUnpack, "no room"), false, "copying the job's files: no room"},
-		"never has them":     {takesAllAndSaysNothing, false, "copying the job's files: the guest agent did not answer within 1m0s"},
+		"never has them":     {mute(isUnpack), false, "copying the job's files: the guest agent did not answer within 1m0s"},
 		"clings to its disk": {refuse(isUnmount, "busy"), true, "unmounting the empty disk: busy"},
 		"loses its disk":     {refuse(isSecondMount(), "bad superblock"), true, "mounting the job's disk: bad superblock"},
 	} {

@@ -71,7 +71,7 @@ func (m *machine) makeFileSystem(ctx context.Context, dir string) error {
 func (m *machine) warm(ctx context.Context) error {
 	err := m.mountDisk(ctx)
 	if err == nil {
-		err = m.ask(ctx, channel.Request{Warm: &channel.Warm{}}, channel.Streams{})
+		err = m.ask(ctx, channel.Request{Warm: &channel.Warm{}}, channel.Streams{Input: practice()})
 	}
 	if err != nil {
 		return fmt.Errorf("warming it up: %w", err)

@@ -36,6 +36,12 @@ func (m *machine) insert(ctx context.Context, slot int, disk *imagedisk.Disk) er
 	return nil
 }
 
+// mountAhead has the guest mount the image behind an image drive. Errors are left to the step, which tries again and tells of them.
+func (m *machine) mountAhead(ctx context.Context, slot int) {
+	err := m.ask(ctx, channel.Request{Image: &channel.Image{Drive: firstImageDrive + slot}}, channel.Streams{})
+	m.mounted[slot] = err == nil
+}
+
 // use makes a step's container run from the image behind an image drive, as that image wants it.
 func (m *machine) use(slot int, container *channel.Container) {
 	m.steps++

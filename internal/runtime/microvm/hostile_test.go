@@ -3,6 +3,7 @@ package microvm
 import (
 	"bytes"
 	"context"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -32,6 +33,7 @@ func refuse(this func(channel.Request) bool, message string) script {
 func mute(this func(channel.Request) bool) script {
 	return serve(func(ctx context.Context, _ *guest, x channel.Exchange) channel.Result {
 		if this(x.Request) {
+			_, _ = io.Copy(io.Discard, x.Input) // which ends with the host's, or with the connection
 			<-ctx.Done()
 		}
 		return channel.Result{}

@@ -111,7 +111,11 @@ func (s *session) settle(ctx context.Context, m *machine) error {
 		others.Go(func() { told = m.configure(ctx) })
 	}
 	if disk := s.ahead.ready(); disk != nil {
-		others.Go(func() { inserted = m.insert(ctx, 0, disk) })
+		others.Go(func() {
+			if inserted = m.insert(ctx, 0, disk); inserted == nil {
+				m.mountAhead(ctx, 0)
+			}
+		})
 	}
 	filled := m.fill(ctx, s.job.WorkspaceDir)
 	others.Wait()

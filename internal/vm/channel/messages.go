@@ -23,6 +23,7 @@ type Request struct {
 	Warm      *Warm      `json:"warm,omitempty"`
 	Workspace *Workspace `json:"workspace,omitempty"`
 	Unpack    *Unpack    `json:"unpack,omitempty"`
+	Image     *Image     `json:"image,omitempty"`
 	Container *Container `json:"container,omitempty"`
 	Program   *Program   `json:"program,omitempty"`
 	Write     *Write     `json:"write,omitempty"`
@@ -53,7 +54,8 @@ type Network struct {
 }
 
 // Warm makes ready, in a machine that has no job yet, what its first step would else wait for: it runs containers of the guest's own root
-// as a step's. It comes after Configure and, if steps are to have a drive, Workspace.
+// as a step's, and unpacks the request's input, an archive as for Unpack, elsewhere. It comes after Configure and, if steps are to have a drive,
+// Workspace.
 type Warm struct{}
 
 // Workspace mounts the job's drive, ext4, in place of one that was mounted before. All that lies on top of it becomes the workspace. Drive 0 only
@@ -66,11 +68,17 @@ type Workspace struct {
 // and symbolic links.
 type Unpack struct{}
 
+// Image mounts the image on a drive before the container that runs from it comes, which then says Same.
+type Image struct {
+	// Drive has the image, squashfs.
+	Drive int `json:"drive"`
+}
+
 // Container runs a step in a container.
 type Container struct {
 	// Drive has the image, squashfs.
 	Drive int `json:"drive"`
-	// Same says that the image is the one of the last container on this drive: the host hasn't swapped it since.
+	// Same says that the image is the one of the last container or Image on this drive: the host hasn't swapped it since.
 	Same bool `json:"same,omitempty"`
 	// Args are the words of the first process.
 	Args []string `json:"args"`

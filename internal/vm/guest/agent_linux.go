@@ -80,11 +80,13 @@ func (a *Agent) do(ctx context.Context, x channel.Exchange) (channel.Result, err
 	case request.Configure != nil:
 		return channel.Result{}, configure(*request.Configure)
 	case request.Warm != nil:
-		return channel.Result{}, a.warm(ctx)
+		return channel.Result{}, a.warm(ctx, x.Input)
 	case request.Workspace != nil:
 		return channel.Result{}, a.changeWorkspace(*request.Workspace)
 	case request.Unpack != nil:
 		return channel.Result{}, a.unpack(x.Input)
+	case request.Image != nil:
+		return channel.Result{}, a.readyImage(request.Image.Drive)
 	case request.Container != nil:
 		return a.runContainer(ctx, *request.Container, x)
 	case request.Program != nil:

@@ -22,7 +22,7 @@ func TestWarmMachinesConfineTheirSteps(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(status), fmt.Sprintf("Uid:\t%[1]d\t%[1]d\t%[1]d\t%[1]d\n", firstUID), "the monitor is nobody")
 	g.do(t, channel.Request{Configure: &channel.Configure{Hostname: "guest", Time: time.Now(), Entropy: make([]byte, 32)}}, channel.Streams{})
-	g.do(t, channel.Request{Warm: &channel.Warm{}}, channel.Streams{})
+	g.do(t, channel.Request{Warm: &channel.Warm{}}, channel.Streams{Input: strings.NewReader("")})
 	_, err = g.client.Do(t.Context(), channel.Request{Workspace: &channel.Workspace{Drive: 1}}, channel.Streams{})
 	require.ErrorContains(t, err, "workspace", "there is no file system on the drive")
 	g.prepare(t, map[string]string{
