@@ -66,6 +66,7 @@ func (e *executor) requireNothingLeft(t testing.TB) {
 }
 
 func TestPodsThatAreTakenAway(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for name, c := range map[string]struct {
 		take func(t *testing.T, pod string)
@@ -104,6 +105,7 @@ func requireWhole(t testing.TB, log *commandtest.Log) {
 
 // Whatever cuts connections, also in the middle of a frame, no byte of the log is lost and no step runs twice.
 func TestConnectionsThatBreak(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	proxied := *s
 	front := newCutter(t, s.config)
@@ -149,6 +151,7 @@ func newCutter(t testing.TB, config *rest.Config) *httptest.Server {
 	return front
 }
 
+// It runs alone: others ask the API server beside the runtime.
 func TestTheAPIServerRestarts(t *testing.T) {
 	e, log := newSite(t).executor(t, nil), commandtest.NewLog()
 	require.NoError(t, e.run(t, log, e.job(t, log, counting), func(string) {
@@ -160,6 +163,7 @@ func TestTheAPIServerRestarts(t *testing.T) {
 }
 
 func TestPodsThatDoNotStart(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	_, err := s.client.CoreV1().ResourceQuotas(s.namespace).Create(t.Context(), &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Name: "small"}, Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"limits.memory": resource.MustParse("2Gi")}},
@@ -193,6 +197,7 @@ func TestPodsThatDoNotStart(t *testing.T) {
 
 // Pods whose executor is gone end by themselves.
 func TestAbandonedPodsEnd(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	e, log := s.executor(t, func(o *Options) { o.Unattended = time.Second }), commandtest.NewLog()
 	job := e.job(t, log, "echo up; sleep 1000")
@@ -212,6 +217,7 @@ func TestAbandonedPodsEnd(t *testing.T) {
 
 // The kubelet looks at volumes once a minute.
 func TestFullVolume(t *testing.T) {
+	t.Parallel()
 	e, log := newSite(t).executor(t, func(o *Options) { o.VolumeSize = resource.MustParse("1Mi") }), commandtest.NewLog()
 	err := e.run(t, log, e.job(t, log, "head -c 20000000 /dev/zero > big; echo up; sleep 1000"), func(string) {})
 	require.Equal(t, fault.User, fault.ClassOf(err), "%v", err)

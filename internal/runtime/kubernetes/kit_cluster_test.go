@@ -127,6 +127,7 @@ func put(ctx context.Context, s runtime.Session, name string, content []byte) er
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	runtimetest.Run(t, func(t *testing.T) runtimetest.Harness {
 		e := s.executor(t, nil)

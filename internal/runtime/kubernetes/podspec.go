@@ -138,11 +138,14 @@ func (r *Runtime) agent(s *session) corev1.Container {
 func (r *Runtime) step(s *session, i int, c *container) corev1.Container {
 	resources := *r.options.Resources.DeepCopy()
 	if i > 0 {
-		resources.Requests = corev1.ResourceList{}
-		for kind := range resources.Limits {
-			// Without a word a limit counts as a request.
-			resources.Requests[kind] = resource.Quantity{}
+		// In so many words: else a limit counts as a request, and a quota refuses what asks for nothing.
+		none := corev1.ResourceList{}
+		for _, kinds := range []corev1.ResourceList{resources.Limits, resources.Requests} {
+			for kind := range kinds {
+				none[kind] = resource.Quantity{}
+			}
 		}
+		resources.Requests = none
 	}
 	image := c.step.Image
 	if image == "" {
