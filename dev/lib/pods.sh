@@ -4,9 +4,10 @@
 
 pods_started=false
 
-# pods_need DIR: starts the cluster unless one is up, gives it the image, which is made in DIR, and exports what tests must know.
+# pods_need DIR: starts the cluster unless one is up, gives it that image and one more for steps, which are made in DIR, and exports what tests
+# must know.
 pods_need() {
-  local image=$1/helper
+  local image=$1/helper other=$1/other
   if ! "${root[@]}" dev/cluster status >/dev/null 2>&1; then
     pods_started=true
     "${root[@]}" dev/cluster up
@@ -15,8 +16,15 @@ pods_need() {
   CGO_ENABLED=0 go build -ldflags '-s -w' -o "$image/usr/local/bin/podagent" ./cmd/podagent
   EXECUTOR_TEST_HELPER_IMAGE=open-executor-test/helper:$(sha256sum "$image/usr/local/bin/podagent" | cut -c1-12)
   go run ./dev/kubernetes/imagearchive -name "$EXECUTOR_TEST_HELPER_IMAGE" -out "$1/helper.tar" "$image"
-  "${root[@]}" dev/cluster load "$1/helper.tar"
-  export EXECUTOR_TEST_HELPER_IMAGE
+  need busybox busybox-static
+  mkdir -p "$other"/{bin,tmp}
+  cp "$(command -v busybox)" "$other/bin/busybox"
+  busybox --list | sed '/^busybox$/d' | xargs -I{} ln -sf busybox "$other/bin/{}"
+  : >"$other/other"
+  EXECUTOR_TEST_OTHER_IMAGE=open-executor-test/other:$(sha256sum "$other/bin/busybox" | cut -c1-12)
+  go run ./dev/kubernetes/imagearchive -name "$EXECUTOR_TEST_OTHER_IMAGE" -out "$1/other.tar" "$other"
+  "${root[@]}" dev/cluster load "$1/helper.tar" "$1/other.tar"
+  export EXECUTOR_TEST_HELPER_IMAGE EXECUTOR_TEST_OTHER_IMAGE
   eval "$("${root[@]}" dev/cluster env)"
 }
 
