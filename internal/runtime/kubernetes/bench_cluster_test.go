@@ -23,12 +23,23 @@ import (
 	"github.com/open-executor/executor/internal/runtime"
 )
 
-// clock is what each step prints: seconds since the machine's start, in hundredths. All containers of a node have the same.
-const clock = "cat /proc/uptime"
+// work is what each step does: it prints when it began, takes half a second, and prints when it ended: seconds since the machine's start, in hundredths.
+// All containers of a node have the same.
+const work = "cat /proc/uptime; sleep 0.5; cat /proc/uptime"
 
-func seconds10ms(t testing.TB, text string) time.Duration {
+// span is from when to when a step ran.
+type span struct{ began, ended time.Duration }
+
+func spanOf(t testing.TB, text string) span {
 	t.Helper()
-	seconds, err := strconv.ParseFloat(strings.Fields(strings.TrimPrefix(text, "stdout: "))[0], 64)
+	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(text, "stdout: ", "")), "\n")
+	require.Len(t, lines, 2, text)
+	return span{uptime(t, lines[0]), uptime(t, lines[1])}
+}
+
+func uptime(t testing.TB, text string) time.Duration {
+	t.Helper()
+	seconds, err := strconv.ParseFloat(strings.Fields(text)[0], 64)
 	require.NoError(t, err)
 	return time.Duration(seconds * float64(time.Second))
 }
@@ -37,7 +48,7 @@ func now(t testing.TB) time.Duration {
 	t.Helper()
 	text, err := os.ReadFile("/proc/uptime")
 	require.NoError(t, err)
-	return seconds10ms(t, string(text))
+	return uptime(t, string(text))
 }
 
 // BenchmarkSteps measures what three steps of a job wait for: the first one's first byte, and the gap between one and the next. In turn, the same three
@@ -46,10 +57,10 @@ func BenchmarkSteps(b *testing.B) {
 	s := newSite(b)
 	e := s.executor(b, nil)
 	measured := map[string][]time.Duration{}
-	add := func(name string, times []time.Duration, created time.Duration) {
-		measured[name+"-start"] = append(measured[name+"-start"], times[0]-created)
-		for i := range times[1:] {
-			measured[name+"-gap"] = append(measured[name+"-gap"], times[i+1]-times[i])
+	add := func(name string, steps []span, created time.Duration) {
+		measured[name+"-start"] = append(measured[name+"-start"], steps[0].began-created)
+		for i := range steps[1:] {
+			measured[name+"-gap"] = append(measured[name+"-gap"], steps[i+1].began-steps[i].ended)
 		}
 	}
 	for b.Loop() {
@@ -69,12 +80,12 @@ func BenchmarkSteps(b *testing.B) {
 	b.ReportMetric(median("job-start")/median("plain-start"), "start/plain")
 }
 
-// steps runs a job of three steps, and returns when each began.
-func (e *executor) steps(b *testing.B) []time.Duration {
+// steps runs a job of three steps, and returns when each ran.
+func (e *executor) steps(b *testing.B) []span {
 	b.Helper()
 	workspace := b.TempDir()
 	require.NoError(b, os.Mkdir(filepath.Join(workspace, runtime.ScriptsDir), 0o755))
-	require.NoError(b, os.WriteFile(filepath.Join(workspace, runtime.ScriptsDir, "s.sh"), []byte(clock+"\n"), 0o755))
+	require.NoError(b, os.WriteFile(filepath.Join(workspace, runtime.ScriptsDir, "s.sh"), []byte(work+"\n"), 0o755))
 	log := commandtest.NewLog()
 	job := runtime.Job{ID: 1, Queue: "bench", Executor: e.name, WorkspaceDir: workspace, Log: log}
 	for i := range 3 {
@@ -82,21 +93,21 @@ func (e *executor) steps(b *testing.B) []time.Duration {
 	}
 	session, err := e.runtime.Open(b.Context(), job)
 	require.NoError(b, err)
-	var times []time.Duration
+	var times []span
 	for _, step := range job.Steps {
 		require.NoError(b, session.Run(b.Context(), step))
-		times = append(times, seconds10ms(b, log.Entry(b, step.Key).Out))
+		times = append(times, spanOf(b, log.Entry(b, step.Key).Out))
 	}
 	require.NoError(b, session.Close(context.Background()))
 	return times
 }
 
 // plain runs the same as two init containers and one more.
-func (s *site) plain(b *testing.B) []time.Duration {
+func (s *site) plain(b *testing.B) []span {
 	b.Helper()
 	container := func(name string) corev1.Container {
 		return corev1.Container{
-			Name: name, Image: s.image, ImagePullPolicy: corev1.PullIfNotPresent, Command: []string{"/bin/sh", "-c", clock},
+			Name: name, Image: s.image, ImagePullPolicy: corev1.PullIfNotPresent, Command: []string{"/bin/sh", "-c", work},
 			SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: new(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
 		}
 	}
@@ -124,11 +135,11 @@ func (s *site) plain(b *testing.B) []time.Duration {
 		require.NotEqual(b, corev1.PodFailed, pod.Status.Phase)
 		return pod.Status.Phase == corev1.PodSucceeded
 	}, time.Minute, 50*time.Millisecond)
-	var times []time.Duration
+	var times []span
 	for _, name := range []string{"one", "two", "three"} {
 		text, err := s.client.CoreV1().Pods(s.namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: name}).DoRaw(b.Context())
 		require.NoError(b, err)
-		times = append(times, seconds10ms(b, string(text)))
+		times = append(times, spanOf(b, string(text)))
 	}
 	require.NoError(b, s.client.BatchV1().Jobs(s.namespace).Delete(b.Context(), job.Name, metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationForeground)}))
 	return times
