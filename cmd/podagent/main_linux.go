@@ -38,11 +38,13 @@ func main() {
 
 func run(ctx context.Context, args []string) (int, error) {
 	if len(args) == 0 {
-		return 2, errors.New(usage)
+		fmt.Fprint(os.Stderr, usage)
+		return 2, nil
 	}
 	numbers, err := numbers(args[1:])
 	switch {
 	case err != nil:
+		return 2, err
 	case args[0] == "install" && len(numbers) == 0:
 		return status(install())
 	case args[0] == "attach" && len(numbers) == 0:
@@ -53,7 +55,8 @@ func run(ctx context.Context, args []string) (int, error) {
 		// The step's stop is the agent's business: a signal to this process alone would end it without its children.
 		return step.Run(context.WithoutCancel(ctx), pod.StepSocket, numbers[0], os.Environ())
 	}
-	return 2, errors.New(usage)
+	fmt.Fprint(os.Stderr, usage)
+	return 2, nil
 }
 
 func status(err error) (int, error) {

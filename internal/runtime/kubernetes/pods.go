@@ -8,10 +8,13 @@ import (
 
 	"github.com/sourcegraph/log"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/open-executor/executor/internal/fault"
 )
 
 // pods knows the state of this executor's pods from the API server's objects. A watch may end at any time: the informer lists anew and goes on.
@@ -48,8 +51,13 @@ func watchPods(ctx context.Context, logger log.Logger, client kubernetes.Interfa
 	if err != nil {
 		return nil, err
 	}
+	ctx, refused := context.WithCancelCause(ctx)
+	defer refused(nil)
 	if err := p.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
 		logger.Debug("watching pods was interrupted; they are listed anew", log.Error(err))
+		if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+			refused(fault.As(fault.Operator, err)) // waiting for the first list is of no use
+		}
 	}); err != nil {
 		return nil, err
 	}
