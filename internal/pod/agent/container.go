@@ -50,8 +50,9 @@ func (c *container) serve(ctx context.Context, conn net.Conn) {
 	select {
 	case <-c.begun:
 	case <-client.Done():
-		return
 	case <-ctx.Done():
+	}
+	if !c.isBegun() {
 		return
 	}
 	result, err := c.call.Wait(ctx)
@@ -59,6 +60,16 @@ func (c *container) serve(ctx context.Context, conn net.Conn) {
 	c.result, c.err = result, err
 	c.mu.Unlock()
 	c.spool.End()
+}
+
+// isBegun tells whether the step has begun, and keeps it from beginning when it hasn't: the container has ended.
+func (c *container) isBegun() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.starting {
+		c.starting, c.err = true, errors.New("the container ended before its step began")
+	}
+	return c.call != nil
 }
 
 // begin begins the step unless it has begun. A signal that comes before the container does keeps it from beginning.
