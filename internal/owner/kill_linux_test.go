@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,6 +20,8 @@ func sleeper(t *testing.T, mark string) (pid int, end func() syscall.Signal) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	// The kernel shows the environment a moment after Start has returned.
+	require.Eventually(t, func() bool { return hasMark(cmd.Process.Pid, mark) }, 10*time.Second, time.Millisecond)
 	return cmd.Process.Pid, func() syscall.Signal {
 		_ = cmd.Wait()
 		return cmd.ProcessState.Sys().(syscall.WaitStatus).Signal()
