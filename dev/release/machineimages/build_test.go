@@ -71,7 +71,7 @@ func TestBuildCalls(t *testing.T) {
 				s := newBuild(t, kind, runType)
 				got := s.succeed(t)
 				golden(t, name, s.normal(s.calls(t)+"\nbuild\n"+read(t, filepath.Join(s.state, "packer-build"))+"\nverify\n"+read(t, filepath.Join(s.state, "packer-verify"))))
-				require.Equal(t, "ami.build: "+s.name()+" is built and was tried out: googlecompute amazon-ebs\n", got.stdout)
+				require.Equal(t, "ami.build: "+s.name()+" is built and was tried out: googlecompute amazon-ebs\n", got.Stdout)
 			})
 		}
 	}
@@ -105,14 +105,14 @@ func TestBuildWithMoreFiles(t *testing.T) {
 	more := t.TempDir()
 	write(t, filepath.Join(more, "firecracker"), "the file firecracker", 0o755)
 	s := newBuild(t, images[0], "main_everything").with("EXECUTOR_IMAGE_FILES", more)
-	require.Contains(t, s.succeed(t, "--dry-run").stdout, "# in it: files/firecracker, from "+more+"\n")
+	require.Contains(t, s.succeed(t, "--dry-run").Stdout, "# in it: files/firecracker, from "+more+"\n")
 	s.succeed(t)
 	require.Contains(t, read(t, filepath.Join(s.state, "packer-build")), "\n-rwxr-xr-x files/firecracker \"the file firecracker\"\n")
 	write(t, filepath.Join(more, "executor.deb"), "another", 0o600)
 	got := s.run(t)
-	require.Equal(t, 1, got.code)
-	require.Contains(t, got.stderr, "executor.deb (EXECUTOR_IMAGE_FILES) would hide another file")
-	require.Contains(t, s.with("EXECUTOR_IMAGE_FILES", "more").run(t).stderr, `EXECUTOR_IMAGE_FILES is "more": want the absolute path`)
+	require.Equal(t, 1, got.Code)
+	require.Contains(t, got.Stderr, "executor.deb (EXECUTOR_IMAGE_FILES) would hide another file")
+	require.Contains(t, s.with("EXECUTOR_IMAGE_FILES", "more").run(t).Stderr, `EXECUTOR_IMAGE_FILES is "more": want the absolute path`)
 }
 
 func TestBuildWithTheMachinesOwnCredentials(t *testing.T) {
@@ -129,7 +129,7 @@ func TestBuildDryRunCallsNothing(t *testing.T) {
 		s := newBuild(t, kind, "tagged_release")
 		got := s.succeed(t, "--dry-run")
 		require.Empty(t, s.calls(t))
-		golden(t, "build_dry_"+kind.folder, s.normal(got.stdout))
+		golden(t, "build_dry_"+kind.folder, s.normal(got.Stdout))
 	}
 }
 
@@ -147,13 +147,13 @@ func TestBuildFaults(t *testing.T) {
 			}
 			s := newBuild(t, images[0], "tagged_release")
 			got := s.with(cloudtest.FaultVariable, strings.Join([]string{string(rune('1' + number)), mode, cloudtest.Once}, " ")).run(t)
-			require.Equal(t, 1, got.code, call)
+			require.Equal(t, 1, got.Code, call)
 			require.Len(t, lines(s.calls(t)), number+1, "nothing comes after it")
-			require.NotContains(t, got.stdout, "is built")
+			require.NotContains(t, got.Stdout, "is built")
 			if strings.HasPrefix(call, "packer") {
-				require.Contains(t, got.stderr, "ami.build: "+strings.Join(strings.Fields(call)[:2], " ")+" failed (1): what it printed says why; nothing was published")
+				require.Contains(t, got.Stderr, "ami.build: "+strings.Join(strings.Fields(call)[:2], " ")+" failed (1): what it printed says why; nothing was published")
 			} else {
-				require.Contains(t, got.stderr, "ami.build: the secret e2e-builder-sa-key of sourcegraph-ci ")
+				require.Contains(t, got.Stderr, "ami.build: the secret e2e-builder-sa-key of sourcegraph-ci ")
 			}
 			s.forgetCalls(t)
 			s.succeed(t)
@@ -165,15 +165,15 @@ func TestBuildPackerThatNeverEnds(t *testing.T) {
 	t.Parallel()
 	s := newBuild(t, images[0], "tagged_release").with(cloudtest.FaultVariable, "6 hang once", "EXECUTOR_IMAGE_TIMEOUT", "1")
 	got := s.run(t)
-	require.Equal(t, 1, got.code)
-	require.Contains(t, got.stderr, "packer build did not end within 1 s (EXECUTOR_IMAGE_TIMEOUT)")
+	require.Equal(t, 1, got.Code)
+	require.Contains(t, got.Stderr, "packer build did not end within 1 s (EXECUTOR_IMAGE_TIMEOUT)")
 }
 
 // A run that is told to stop stops Packer, so that it removes its machines, and leaves nothing.
 func TestBuildInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newBuild(t, images[0], "tagged_release").with(cloudtest.FaultVariable, "6 interrupt once")
-	require.Equal(t, 130, s.run(t).code)
+	require.Equal(t, 130, s.run(t).Code)
 	require.Len(t, lines(s.calls(t)), 6)
 }
 
@@ -183,7 +183,7 @@ func TestBuildWithoutSource(t *testing.T) {
 	s := newBuild(t, images[0], "main_everything").with("EXECUTOR_IMAGE_BUILDERS", "qemu")
 	write(t, filepath.Join(s.dir, "vm-image/verify.pkr.hcl"), "source \"amazon-ebs\" \"image\" {\n", 0o600)
 	got := s.run(t)
-	require.Equal(t, 1, got.code)
-	require.Contains(t, got.stderr, `no template of this image has a source "qemu" to verify it with (EXECUTOR_IMAGE_BUILDERS)`)
+	require.Equal(t, 1, got.Code)
+	require.Contains(t, got.Stderr, `no template of this image has a source "qemu" to verify it with (EXECUTOR_IMAGE_BUILDERS)`)
 	require.Empty(t, s.calls(t))
 }

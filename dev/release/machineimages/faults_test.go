@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/open-executor/executor/dev/release/machineimages/cloudtest"
+	"github.com/open-executor/executor/dev/release/scripttest"
 )
 
 // subcommand is what a call does.
@@ -84,7 +85,7 @@ func TestPushFaults(t *testing.T) {
 				fault.check(t, s, got)
 				checkNothingUnchecked(t, s, lines(s.calls(t)))
 
-				if got.code != 0 {
+				if got.Code != 0 {
 					s.succeed(t)
 				}
 				require.JSONEq(t, want, read(t, filepath.Join(s.state, "cloud.json")))
@@ -94,32 +95,32 @@ func TestPushFaults(t *testing.T) {
 	}
 }
 
-func (f faulty) check(t *testing.T, s script, got result) {
+func (f faulty) check(t *testing.T, s script, got scripttest.Result) {
 	t.Helper()
 	silent := f.mode == cloudtest.Empty || f.mode == cloudtest.Malformed
 	switch {
 	case f.scope == cloudtest.Once && !changes(f.call):
-		require.Zero(t, got.code, "a question is asked again: %s", got.stderr)
-		require.Contains(t, got.stderr, ": try 2 of 3, since it")
+		require.Zero(t, got.Code, "a question is asked again: %s", got.Stderr)
+		require.Contains(t, got.Stderr, ": try 2 of 3, since it")
 		return
-	case silent && got.code == 0:
+	case silent && got.Code == 0:
 		// Only what the next nightly build does as well may go unnoticed.
 		require.Contains(t, []string{"deprecate", "delete", "deregister-image", "delete-snapshot"}, subcommand(f.call))
 		s.succeed(t)
 		return
 	}
-	require.Equal(t, 1, got.code)
-	require.Contains(t, got.stderr, "ami.push: what is where now:\n  gcp ")
-	require.Contains(t, got.stderr, "\nami.push: run this again: it goes on from there, and does nothing twice\n")
-	require.NotContains(t, got.stdout, "is published")
+	require.Equal(t, 1, got.Code)
+	require.Contains(t, got.Stderr, "ami.push: what is where now:\n  gcp ")
+	require.Contains(t, got.Stderr, "\nami.push: run this again: it goes on from there, and does nothing twice\n")
+	require.NotContains(t, got.Stdout, "is published")
 	require.NoFileExists(t, filepath.Join(s.place, "published", s.environment["IMAGE_FAMILY"]))
 	if f.mode == cloudtest.Hang {
-		require.Contains(t, got.stderr, "it did not answer within 4 s")
+		require.Contains(t, got.Stderr, "it did not answer within 4 s")
 	}
 	cloud := s.cloud(t)
 	for _, region := range s.regions(t) {
 		image := cloud.AMI(region, s.name())
-		said := reported(got.stderr, region)
+		said := reported(got.Stderr, region)
 		switch {
 		case image == nil:
 			require.NotContains(t, said, "ami-")
@@ -173,9 +174,9 @@ func TestPushInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newPush(t, images[0], "tagged_release", "eu-west-1")
 	got := s.with(cloudtest.FaultVariable, "5 interrupt once").run(t)
-	require.Equal(t, 130, got.code)
+	require.Equal(t, 130, got.Code)
 	require.Contains(t, s.calls(t), "copy-image")
-	require.Equal(t, "a copy was asked for: not known whether it was begun", reported(got.stderr, "eu-west-1"))
-	require.Contains(t, reported(got.stderr, home), "is available, private")
+	require.Equal(t, "a copy was asked for: not known whether it was begun", reported(got.Stderr, "eu-west-1"))
+	require.Contains(t, reported(got.Stderr, home), "is available, private")
 	s.succeed(t)
 }

@@ -87,7 +87,7 @@ func TestPushCalls(t *testing.T) {
 				golden(t, name, s.calls(t))
 				clone, err := workspace()
 				require.NoError(t, err)
-				require.Contains(t, got.stdout, s.name()+" is published; published/"+s.environment["IMAGE_FAMILY"]+" names ")
+				require.Contains(t, got.Stdout, s.name()+" is published; published/"+s.environment["IMAGE_FAMILY"]+" names ")
 				commit := strings.TrimSpace(read(t, filepath.Join(s.place, "published", s.environment["IMAGE_FAMILY"])))
 				require.Equal(t, strings.TrimSpace(read(t, filepath.Join(clone, ".git/refs/heads/main"))), commit)
 
@@ -181,8 +181,8 @@ func TestPushDryRunCallsNothing(t *testing.T) {
 		got := s.succeed(t, "--dry-run")
 		require.Empty(t, s.calls(t))
 		require.NoFileExists(t, s.place)
-		golden(t, "push_dry_"+runType, random.ReplaceAllString(strings.NewReplacer(s.bin, "BIN", s.place, "PLACE", s.scratch, "TMP").Replace(got.stdout), "$1"))
-		require.Empty(t, got.stderr)
+		golden(t, "push_dry_"+runType, random.ReplaceAllString(strings.NewReplacer(s.bin, "BIN", s.place, "PLACE", s.scratch, "TMP").Replace(got.Stdout), "$1"))
+		require.Empty(t, got.Stderr)
 	}
 	// It needs nothing but what it reads of the machine.
 	s := newPush(t, images[0], "main_everything")

@@ -47,10 +47,10 @@ func TestVariables(t *testing.T) {
 							s = newPush(t, images[0], "main_everything")
 						}
 						got := s.with(variable, value).run(t)
-						require.Equal(t, 1, got.code)
-						require.Contains(t, got.stderr, variable)
+						require.Equal(t, 1, got.Code)
+						require.Contains(t, got.Stderr, variable)
 						require.Empty(t, s.calls(t))
-						require.NotContains(t, got.stderr, "with space", "it may be a secret")
+						require.NotContains(t, got.Stderr, "with space", "it may be a secret")
 					})
 				}
 			}
@@ -75,16 +75,16 @@ func TestArguments(t *testing.T) {
 	} {
 		write(t, filepath.Join(s.dir, "docker-mirror/verify.sh"), "another", 0o600)
 		got := s.run(t)
-		require.Equal(t, 1, got.code, want)
-		require.Contains(t, got.stderr, want)
+		require.Equal(t, 1, got.Code, want)
+		require.Contains(t, got.Stderr, want)
 		require.Empty(t, s.calls(t))
 	}
 	for _, s := range []script{build, push} {
 		got := s.succeed(t, "--help")
-		require.Contains(t, got.stdout, "--dry-run")
-		require.Contains(t, got.stdout, "IMAGE_FAMILY")
-		require.NotContains(t, got.stdout, "set -euo")
-		require.Empty(t, got.stderr)
+		require.Contains(t, got.Stdout, "--dry-run")
+		require.Contains(t, got.Stdout, "IMAGE_FAMILY")
+		require.NotContains(t, got.Stdout, "set -euo")
+		require.Empty(t, got.Stderr)
 	}
 }
 
@@ -116,8 +116,8 @@ func TestMissingTools(t *testing.T) {
 			t.Parallel()
 			s := check.change(t, check.make(t, images[0], "main_everything"))
 			got := s.run(t)
-			require.Equal(t, 1, got.code)
-			require.Contains(t, got.stderr, check.want)
+			require.Equal(t, 1, got.Code)
+			require.Contains(t, got.Stderr, check.want)
 			require.Empty(t, s.calls(t))
 		})
 	}
@@ -173,9 +173,9 @@ func TestPushRefuses(t *testing.T) {
 			check.change(cloud, s)
 			require.NoError(t, cloud.Save(s.state))
 			got := s.run(t)
-			require.Equal(t, 1, got.code)
-			require.Contains(t, got.stderr, check.want)
-			require.Contains(t, got.stderr, "what is where now")
+			require.Equal(t, 1, got.Code)
+			require.Contains(t, got.Stderr, check.want)
+			require.Contains(t, got.Stderr, "what is where now")
 			for _, call := range lines(s.calls(t)) {
 				require.False(t, changes(call), call)
 			}
@@ -195,7 +195,7 @@ func TestPushOfChangedTree(t *testing.T) {
 	write(t, filepath.Join(clone, "new"), "", 0o600)
 	s := newPush(t, images[0], "main_everything").with("BUILD_WORKSPACE_DIRECTORY", clone)
 	got := s.run(t)
-	require.Equal(t, 1, got.code)
-	require.Contains(t, got.stderr, "the tree has changes that are in no commit")
+	require.Equal(t, 1, got.Code)
+	require.Contains(t, got.Stderr, "the tree has changes that are in no commit")
 	require.Empty(t, s.calls(t))
 }

@@ -1,7 +1,6 @@
 package machineimages
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"maps"
@@ -11,13 +10,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/open-executor/executor/dev/release/machineimages/cloudtest"
+	"github.com/open-executor/executor/dev/release/scripttest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -72,28 +71,13 @@ var workspace = sync.OnceValues(func() (string, error) {
 	}
 	for _, words := range [][]string{{"init", "--quiet", "--initial-branch=main"}, {"commit", "--quiet", "--allow-empty", "--message=x"}} {
 		git := exec.Command("git", words...)
-		git.Dir, git.Env = dir, environment(nil)
+		git.Dir, git.Env = dir, scripttest.Environment(nil)
 		if out, err := git.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("git %v: %w: %s", words, err, out)
 		}
 	}
 	return dir, nil
 })
-
-// environment is all that the scripts under test see of this one's.
-func environment(more map[string]string) []string {
-	all := map[string]string{
-		"PATH": os.Getenv("PATH"), "HOME": "/nonexistent", "TMPDIR": os.TempDir(), "LC_ALL": "C.UTF-8", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1",
-		"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.com",
-		"GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
-	}
-	maps.Copy(all, more)
-	var env []string
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		env = append(env, name+"="+all[name])
-	}
-	return env
-}
 
 // script is a call of one of the scripts, with a cloud of its own.
 type script struct {
@@ -155,26 +139,13 @@ func (s script) with(pairs ...string) script {
 	return s
 }
 
-// result is how a script ended and what it said.
-type result struct {
-	code           int
-	stdout, stderr string
-}
-
 // run runs it. Whatever it says, no secret is in it, nor in any call, and nothing of it stays.
-func (s script) run(t *testing.T, flags ...string) result {
+func (s script) run(t *testing.T, flags ...string) scripttest.Result {
 	t.Helper()
 	command := exec.Command(s.path, append(slices.Clone(s.arguments), flags...)...)
-	var stdout, stderr bytes.Buffer
-	command.Dir, command.Stdout, command.Stderr, command.Env = s.dir, &stdout, &stderr, environment(s.environment)
-	// A session of its own, which is named by the script's process, so that a stand-in can find it.
-	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err := command.Run()
-	if err != nil {
-		require.NotZero(t, command.ProcessState.ExitCode(), err)
-	}
-	got := result{command.ProcessState.ExitCode(), stdout.String(), stderr.String()}
-	for _, said := range []string{got.stdout, got.stderr, s.calls(t)} {
+	command.Dir = s.dir
+	got := scripttest.Run(t, command, s.environment)
+	for _, said := range []string{got.Stdout, got.Stderr, s.calls(t)} {
 		for _, secret := range []string{accessKey, secretKey, "PRIVATE-KEY"} {
 			require.NotContains(t, said, secret)
 		}
@@ -185,10 +156,10 @@ func (s script) run(t *testing.T, flags ...string) result {
 	return got
 }
 
-func (s script) succeed(t *testing.T, flags ...string) result {
+func (s script) succeed(t *testing.T, flags ...string) scripttest.Result {
 	t.Helper()
 	got := s.run(t, flags...)
-	require.Zero(t, got.code, "%s%s", got.stdout, got.stderr)
+	require.Zero(t, got.Code, "%s%s", got.Stdout, got.Stderr)
 	return got
 }
 

@@ -124,8 +124,8 @@ func TestPushToBuckets(t *testing.T) {
 
 			p.repository.commit(t)
 			got := p.run(t)
-			require.Equal(t, 1, got.code)
-			require.Contains(t, got.stderr, url+"/v5.2.0 was published already, from "+commit)
+			require.Equal(t, 1, got.Code)
+			require.Contains(t, got.Stderr, url+"/v5.2.0 was published already, from "+commit)
 		})
 	}
 }
@@ -147,8 +147,8 @@ case "$*" in *match*v5.2.0/COMMIT*) mkdir -p %q && echo another >%q ;; esac
 				require.NoError(t, os.WriteFile(tool, []byte(text), 0o755))
 			}
 			got := p.run(t)
-			require.Equal(t, 1, got.code, got.stdout)
-			require.Contains(t, got.stderr, "v5.2.0 was published already, from another, and stays as it is")
+			require.Equal(t, 1, got.Code, got.Stdout)
+			require.Contains(t, got.Stderr, "v5.2.0 was published already, from another, and stays as it is")
 			require.Equal(t, []string{"COMMIT"}, names(t, filepath.Dir(claim)))
 		})
 	}
@@ -160,9 +160,9 @@ func TestPushStopsWhenABucketFails(t *testing.T) {
 	p := newPush(t).with("EXECUTOR_ARTIFACTS_URL", "gs://bucket")
 	p.arguments[3] = script(t, filepath.Join(t.TempDir(), "gsutil"), "[[ $1 == version ]] || { echo 'AccessDeniedException: 403' >&2; exit 1; }\n")
 	got := p.run(t)
-	require.Equal(t, 1, got.code)
-	require.Contains(t, got.stderr, "AccessDeniedException: 403")
-	require.Contains(t, got.stderr, "was published before can't be told")
+	require.Equal(t, 1, got.Code)
+	require.Contains(t, got.Stderr, "AccessDeniedException: 403")
+	require.Contains(t, got.Stderr, "was published before can't be told")
 
 	// The third upload fails: what readers see is as it was.
 	p, b := newPush(t).inBucket(t, "gs://bucket")
@@ -172,8 +172,8 @@ func TestPushStopsWhenABucketFails(t *testing.T) {
 	tool := p.arguments[3]
 	require.NoError(t, os.WriteFile(tool, []byte(strings.Replace(read(t, tool), "set -euo pipefail\n", "set -euo pipefail\n"+`case "$*" in *arm64/executor\ *) exit 1 ;; esac`+"\n", 1)), 0o755))
 	got = p.run(t)
-	require.Equal(t, 1, got.code)
-	require.Contains(t, got.stderr, "gs://bucket/"+newer+" could not be put")
+	require.Equal(t, 1, got.Code)
+	require.Contains(t, got.Stderr, "gs://bucket/"+newer+" could not be put")
 	require.Equal(t, older+"\n", read(t, b.objects, "bucket", "latest", "COMMIT"))
 	checked(t, filepath.Join(b.objects, "bucket", "latest"))
 }
@@ -185,9 +185,9 @@ func TestPushDryRun(t *testing.T) {
 			t.Parallel()
 			p := newPush(t).released(t, "v5.2.0", "release").with("EXECUTOR_ARTIFACTS_URL", url, "BUILDKITE_BRANCH", "main")
 			got := p.run(t, "--dry-run")
-			require.Zero(t, got.code, got.stderr)
+			require.Zero(t, got.Code, got.Stderr)
 			commit := p.repository.git(t, "rev-parse", "HEAD")
-			text := staged.ReplaceAllString(strings.ReplaceAll(got.stdout, commit, "COMMIT-HASH"), "STAGED/")
+			text := staged.ReplaceAllString(strings.ReplaceAll(got.Stdout, commit, "COMMIT-HASH"), "STAGED/")
 			text = strings.ReplaceAll(text, p.arguments[3], "gsutil")
 			_, commands, found := strings.Cut(text, "\n")
 			require.True(t, found)
@@ -205,14 +205,14 @@ func TestPushDryRunChangesNothing(t *testing.T) {
 	p := newPush(t).with("VERSION", "5.2.0")
 	p.repository.write(t, "new.go", "package x\n")
 	got := p.run(t, "--dry-run")
-	require.Zero(t, got.code, got.stderr)
-	require.Contains(t, got.stderr, "a real run stops here: the tree has changes")
-	require.Contains(t, got.stderr, `carries the version "0.0.0+dev", and this commit's is "5.2.0"`)
-	require.Contains(t, got.stdout, "+ mv -T -- ")
+	require.Zero(t, got.Code, got.Stderr)
+	require.Contains(t, got.Stderr, "a real run stops here: the tree has changes")
+	require.Contains(t, got.Stderr, `carries the version "0.0.0+dev", and this commit's is "5.2.0"`)
+	require.Contains(t, got.Stdout, "+ mv -T -- ")
 	require.NoDirExists(t, p.place)
-	require.NotContains(t, got.stdout, "latest/ shows")
+	require.NotContains(t, got.Stdout, "latest/ shows")
 
-	require.Zero(t, newPush(t).run(t, "--dry-run").code)
+	require.Zero(t, newPush(t).run(t, "--dry-run").Code)
 	fresh := newPush(t)
 	require.NoError(t, fs.WalkDir(os.DirFS(filepath.Dir(fresh.place)), ".", func(name string, _ fs.DirEntry, err error) error {
 		require.Equal(t, ".", name)

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/open-executor/executor/dev/release/scripttest"
 )
 
 // download enters latest/ once, as "cd latest" does, and checks what it finds there. It returns the commit.
@@ -115,7 +117,7 @@ func TestPushKilledLeavesLatest(t *testing.T) {
 			newer := p.repository.commit(t)
 			p = p.building(t, "0.0.0+dev", "second")
 			got := p.with("PATH", killer(t, kill.name, kill.n)).run(t)
-			require.Equal(t, -1, got.code, "it was killed")
+			require.Equal(t, -1, got.Code, "it was killed")
 			commit, err := download(p.place)
 			require.NoError(t, err)
 			require.Equal(t, older, commit)
@@ -150,13 +152,13 @@ func TestPushTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	p := newPush(t)
 	var runs sync.WaitGroup
-	results := make([]result, 3)
+	results := make([]scripttest.Result, 3)
 	for i := range results {
 		runs.Go(func() { results[i] = p.run(t) })
 	}
 	runs.Wait()
 	for _, got := range results {
-		require.Zero(t, got.code, got.stderr)
+		require.Zero(t, got.Code, got.Stderr)
 	}
 	commit := p.repository.git(t, "rev-parse", "HEAD")
 	require.Equal(t, []string{commit, "latest"}, names(t, p.place))

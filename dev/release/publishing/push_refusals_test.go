@@ -64,8 +64,8 @@ func TestPushRefuses(t *testing.T) {
 			t.Parallel()
 			p := check.change(t, newPush(t))
 			got := p.run(t)
-			require.Equal(t, 1, got.code, got.stdout)
-			require.Contains(t, got.stderr, check.want)
+			require.Equal(t, 1, got.Code, got.Stdout)
+			require.Contains(t, got.Stderr, check.want)
 			require.NoDirExists(t, p.place)
 		})
 	}
@@ -93,9 +93,9 @@ func TestPushRefusesArguments(t *testing.T) {
 			other := p
 			other.arguments = check.arguments
 			got := other.run(t)
-			require.Equal(t, 1, got.code)
-			require.Equal(t, "binary.push: "+check.want+"\n", got.stderr)
-			require.Empty(t, got.stdout)
+			require.Equal(t, 1, got.Code)
+			require.Equal(t, "binary.push: "+check.want+"\n", got.Stderr)
+			require.Empty(t, got.Stdout)
 		})
 	}
 }
@@ -105,8 +105,8 @@ func TestPushRefusesPlaces(t *testing.T) {
 	p := newPush(t)
 	for _, url := range []string{"gs://", "gs://Bucket", "gs://bucket/*", "s3://bucket/../x y", "file://relative", "file:///", "/srv", "https://example.com/x"} {
 		got := p.with("EXECUTOR_ARTIFACTS_URL", url).run(t)
-		require.Equal(t, 1, got.code, url)
-		require.Contains(t, got.stderr, `"`+url+`" is no place for artifacts: want gs://BUCKET/…, s3://BUCKET/… or file:///DIRECTORY`)
+		require.Equal(t, 1, got.Code, url)
+		require.Contains(t, got.Stderr, `"`+url+`" is no place for artifacts: want gs://BUCKET/…, s3://BUCKET/… or file:///DIRECTORY`)
 	}
 }
 
@@ -116,8 +116,8 @@ func TestPushRefusesToReplaceADirectory(t *testing.T) {
 	p := newPush(t)
 	require.NoError(t, os.MkdirAll(filepath.Join(p.place, "latest", "x"), 0o755))
 	got := p.run(t)
-	require.Equal(t, 1, got.code)
-	require.Contains(t, got.stderr, "latest is a directory, and only a symbolic link can be switched: move it away once")
+	require.Equal(t, 1, got.Code)
+	require.Contains(t, got.Stderr, "latest is a directory, and only a symbolic link can be switched: move it away once")
 	require.Equal(t, []string{"x"}, names(t, filepath.Join(p.place, "latest")))
 }
 
@@ -126,9 +126,9 @@ func TestPushHelp(t *testing.T) {
 	p := newPush(t)
 	p.arguments = nil
 	got := p.run(t, "--help")
-	require.Zero(t, got.code)
+	require.Zero(t, got.Code)
 	for _, word := range []string{"--dry-run", "EXECUTOR_ARTIFACTS_URL", "EXECUTOR_IS_TAGGED_RELEASE", "CLOUDSDK_CORE_PROJECT"} {
-		require.Contains(t, got.stdout, word)
+		require.Contains(t, got.Stdout, word)
 	}
 }
 

@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/open-executor/executor/dev/release/program/programtest"
+	"github.com/open-executor/executor/dev/release/scripttest"
 )
 
 // script is a program for the shell, put somewhere.
@@ -43,7 +43,7 @@ func newRepository(t *testing.T) repository {
 func (r repository) git(t *testing.T, words ...string) string {
 	t.Helper()
 	git := exec.Command("git", words...)
-	git.Dir, git.Env = r.dir, environment(nil)
+	git.Dir, git.Env = r.dir, scripttest.Environment(nil)
 	var stderr bytes.Buffer
 	git.Stderr = &stderr
 	out, err := git.Output()
@@ -64,22 +64,6 @@ func (r repository) commit(t *testing.T) string {
 	r.git(t, "add", "--all")
 	r.git(t, "commit", "--quiet", "--allow-empty", "--message=a change")
 	return r.git(t, "rev-parse", "HEAD")
-}
-
-// environment is all that the scripts under test see of this one's.
-func environment(more map[string]string) []string {
-	all := map[string]string{
-		"PATH": os.Getenv("PATH"), "HOME": "/nonexistent", "TMPDIR": os.TempDir(), "LC_ALL": "C.UTF-8",
-		"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1",
-		"GIT_AUTHOR_NAME": "Author", "GIT_AUTHOR_EMAIL": "author@example.com", "GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z",
-		"GIT_COMMITTER_NAME": "Author", "GIT_COMMITTER_EMAIL": "author@example.com", "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z",
-	}
-	maps.Copy(all, more)
-	var env []string
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		env = append(env, name+"="+all[name])
-	}
-	return env
 }
 
 // push is a call of _binary.push.sh.
@@ -140,35 +124,15 @@ func (p push) building(t *testing.T, version, words string) push {
 	return p
 }
 
-// result is how a script ended and what it said.
-type result struct {
-	code           int
-	stdout, stderr string
-}
-
-func (p push) run(t *testing.T, flags ...string) result {
+func (p push) run(t *testing.T, flags ...string) scripttest.Result {
 	t.Helper()
-	return runScript(t, exec.Command(ours(t, "cmd/executor/_binary.push.sh"), append(slices.Clone(p.arguments), flags...)...), p.environment)
+	return scripttest.Run(t, exec.Command(ours(t, "cmd/executor/_binary.push.sh"), append(slices.Clone(p.arguments), flags...)...), p.environment)
 }
 
 // succeed runs it and returns the commit that was published.
 func (p push) succeed(t *testing.T, flags ...string) string {
 	t.Helper()
 	got := p.run(t, flags...)
-	require.Zero(t, got.code, got.stderr)
+	require.Zero(t, got.Code, got.Stderr)
 	return p.repository.git(t, "rev-parse", "HEAD")
-}
-
-// runScript runs a command in a session of its own, which is named by the command's process, so that a stand-in can kill it.
-func runScript(t *testing.T, command *exec.Cmd, variables map[string]string) result {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	command.Stdout, command.Stderr, command.Env = &stdout, &stderr, environment(variables)
-	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err := command.Run()
-	code := command.ProcessState.ExitCode()
-	if err != nil {
-		require.NotZero(t, code, err)
-	}
-	return result{code, stdout.String(), stderr.String()}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/open-executor/executor/dev/release/scripttest"
 )
 
 // checked is a directory whose checksum files sha256sum accepts, from within.
@@ -73,8 +75,8 @@ func TestPushAgainChangesNothing(t *testing.T) {
 	first := read(t, p.place, "latest", "provenance.json")
 	again := p.with("BUILDKITE", "true", "BUILDKITE_BUILD_URL", "https://buildkite.com/another/run")
 	got := again.run(t)
-	require.Zero(t, got.code, got.stderr)
-	require.Contains(t, got.stdout, commit+" was published before: kept")
+	require.Zero(t, got.Code, got.Stderr)
+	require.Contains(t, got.Stdout, commit+" was published before: kept")
 	require.Equal(t, first, read(t, p.place, "latest", "provenance.json"))
 	require.Equal(t, []string{commit, "latest"}, names(t, p.place))
 }
@@ -85,8 +87,8 @@ func TestPushKeepsWhatWasPublished(t *testing.T) {
 	p := newPush(t)
 	commit := p.succeed(t)
 	got := p.building(t, "0.0.0+dev", "other bytes").run(t)
-	require.Zero(t, got.code)
-	require.Contains(t, got.stderr, "warning: "+commit+" was published before with other bytes than it has now: what was published stays")
+	require.Zero(t, got.Code)
+	require.Contains(t, got.Stderr, "warning: "+commit+" was published before with other bytes than it has now: what was published stays")
 	require.Equal(t, read(t, p.arguments[0]), read(t, p.place, "latest", "linux-amd64", "executor"))
 }
 
@@ -134,8 +136,8 @@ func TestPushWithoutATagPublishesTheCommitAlone(t *testing.T) {
 	t.Parallel()
 	p := newPush(t).with("EXECUTOR_IS_TAGGED_RELEASE", "true", "BUILDKITE_BRANCH", "-")
 	got := p.run(t)
-	require.Zero(t, got.code, got.stderr)
-	require.Contains(t, got.stdout, "a release without BUILDKITE_TAG: only the directory of the commit is published")
+	require.Zero(t, got.Code, got.Stderr)
+	require.Contains(t, got.Stdout, "a release without BUILDKITE_TAG: only the directory of the commit is published")
 	require.Len(t, names(t, p.place), 1)
 }
 
@@ -146,13 +148,13 @@ func TestPushRefusesToChangeATag(t *testing.T) {
 	first := p.released(t, "v5.2.0", "release").succeed(t)
 
 	got := p.released(t, "v5.2.0", "other bytes").run(t)
-	require.Equal(t, 1, got.code)
-	require.Contains(t, got.stderr, first+" was published before with other bytes than the release v5.2.0 has now")
+	require.Equal(t, 1, got.Code)
+	require.Contains(t, got.Stderr, first+" was published before with other bytes than the release v5.2.0 has now")
 
 	second := p.repository.commit(t)
 	got = p.released(t, "v5.2.0", "release").run(t)
-	require.Equal(t, 1, got.code)
-	require.Contains(t, got.stderr, "v5.2.0 was published already, from "+first+", and stays as it is; this is "+second)
+	require.Equal(t, 1, got.Code)
+	require.Contains(t, got.Stderr, "v5.2.0 was published already, from "+first+", and stays as it is; this is "+second)
 	require.Equal(t, first+"\n", read(t, p.place, "v5.2.0", "COMMIT"))
 }
 
@@ -165,8 +167,8 @@ func TestPushNeverMovesLatestBack(t *testing.T) {
 	newer := p.succeed(t)
 	p.repository.git(t, "checkout", "--quiet", older)
 	got := p.run(t)
-	require.Zero(t, got.code, got.stderr)
-	require.Contains(t, got.stdout, "latest/ shows "+newer+", which is newer: it stays")
+	require.Zero(t, got.Code, got.Stderr)
+	require.Contains(t, got.Stdout, "latest/ shows "+newer+", which is newer: it stays")
 	require.Equal(t, newer+"\n", read(t, p.place, "latest", "COMMIT"))
 	checked(t, filepath.Join(p.place, older))
 }
@@ -187,7 +189,7 @@ func TestPushFindsRunFiles(t *testing.T) {
 	}
 	command := exec.Command(filepath.Join(runFiles, "bin", "binary.push"), "amd64", "arm64", "release", "gsutil")
 	command.Dir = runFiles
-	got := runScript(t, command, p.environment)
-	require.Zero(t, got.code, got.stderr)
+	got := scripttest.Run(t, command, p.environment)
+	require.Zero(t, got.Code, got.Stderr)
 	checked(t, filepath.Join(p.place, "latest"))
 }

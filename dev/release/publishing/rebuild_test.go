@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/open-executor/executor/dev/release/scripttest"
 )
 
 // The end of ci-should-rebuild.sh says what to do.
@@ -61,12 +63,12 @@ func (q *question) before(t *testing.T) string {
 	return words[len(words)-1]
 }
 
-func (q *question) ask(t *testing.T) result {
+func (q *question) ask(t *testing.T) scripttest.Result {
 	t.Helper()
 	if _, set := q.environment["PATH"]; !set {
 		q.environment["PATH"] = q.bin + ":" + os.Getenv("PATH")
 	}
-	return runScript(t, exec.Command(filepath.Join(q.repository.dir, "cmd/executor/ci-should-rebuild.sh"), q.words...), q.environment)
+	return scripttest.Run(t, exec.Command(filepath.Join(q.repository.dir, "cmd/executor/ci-should-rebuild.sh"), q.words...), q.environment)
 }
 
 const oneTarget = "echo '//cmd/executor/vm-image:ami.build Changes: Added'\n"
@@ -97,9 +99,9 @@ func TestRebuildByWhatTargetDeterminatorSays(t *testing.T) {
 			q := newQuestion(t)
 			q.answers(t, check.answer)
 			got := q.ask(t)
-			require.Equal(t, check.code, got.code, got.stderr)
-			require.Contains(t, got.stderr, check.stderr)
-			require.Contains(t, got.stdout, check.stdout)
+			require.Equal(t, check.code, got.Code, got.Stderr)
+			require.Contains(t, got.Stderr, check.stderr)
+			require.Contains(t, got.Stdout, check.stdout)
 		})
 	}
 }
@@ -108,7 +110,7 @@ func TestRebuildAsksAboutBothImages(t *testing.T) {
 	t.Parallel()
 	q := newQuestion(t)
 	q.answers(t, "pwd >>"+q.asked+".dir")
-	require.Equal(t, unchanged, q.ask(t).code)
+	require.Equal(t, unchanged, q.ask(t).Code)
 	require.Equal(t, strings.Join([]string{
 		"--bazel=dev/bazel", "--verbose", "--targets", "//cmd/executor/vm-image:ami.build union //cmd/executor/docker-mirror:ami.build", q.first,
 	}, "\n")+"\n", read(t, q.asked))
@@ -143,11 +145,11 @@ func TestRebuildComparesWithThePublishedCommit(t *testing.T) {
 			q.answers(t, "")
 			check.change(t, q)
 			got := q.ask(t)
-			require.Equal(t, unchanged, got.code, got.stderr)
+			require.Equal(t, unchanged, got.Code, got.Stderr)
 			want := map[string]string{"published": q.first, "parent": parent}[check.want]
 			require.Equal(t, want, q.before(t))
-			require.Contains(t, got.stderr, "nothing changed since "+want)
-			require.Contains(t, got.stderr, check.stderr)
+			require.Contains(t, got.Stderr, "nothing changed since "+want)
+			require.Contains(t, got.Stderr, check.stderr)
 		})
 	}
 }
@@ -218,9 +220,9 @@ func TestRebuildWhenInDoubt(t *testing.T) {
 			q.answers(t, "")
 			check.change(t, q)
 			got := q.ask(t)
-			require.Equal(t, mustRebuild, got.code, got.stderr)
-			require.Contains(t, got.stderr, check.want)
-			require.Contains(t, got.stderr, "ci-should-rebuild: rebuild: ")
+			require.Equal(t, mustRebuild, got.Code, got.Stderr)
+			require.Contains(t, got.Stderr, check.want)
+			require.Contains(t, got.Stderr, "ci-should-rebuild: rebuild: ")
 		})
 	}
 }
@@ -236,13 +238,13 @@ func TestRebuildReadsNotesFromBuckets(t *testing.T) {
 esac
 `, q.last))
 	q.environment["IMAGE_FAMILY"] = "nightly"
-	require.Equal(t, unchanged, q.ask(t).code)
+	require.Equal(t, unchanged, q.ask(t).Code)
 	require.Equal(t, q.last, q.before(t))
 	q.environment["IMAGE_FAMILY"] = "other"
 	got := q.ask(t)
-	require.Equal(t, unchanged, got.code)
+	require.Equal(t, unchanged, got.Code)
 	require.Equal(t, q.first, q.before(t))
-	require.Contains(t, got.stderr, "no published commit is known for other")
+	require.Contains(t, got.Stderr, "no published commit is known for other")
 }
 
 // target-determinator checks out the older commit, this script in it, and may be stopped before it is back.
@@ -264,7 +266,7 @@ func TestRebuildLeavesTheCloneAsItWas(t *testing.T) {
 			q.answers(t, check.answer)
 			q.environment["EXECUTOR_REBUILD_TIMEOUT"] = "2"
 			got := q.ask(t)
-			require.Equal(t, check.code, got.code, got.stderr)
+			require.Equal(t, check.code, got.Code, got.Stderr)
 			require.Equal(t, "main", q.repository.git(t, "symbolic-ref", "--short", "HEAD"))
 			require.Equal(t, q.last, q.repository.git(t, "rev-parse", "HEAD"))
 			require.Empty(t, q.repository.git(t, "status", "--porcelain"))
@@ -278,12 +280,12 @@ func TestRebuildWrongCalls(t *testing.T) {
 	q.answers(t, "")
 	q.environment["EXECUTOR_REBUILD_TIMEOUT"] = "soon"
 	got := q.ask(t)
-	require.Equal(t, wrongCall, got.code)
-	require.Contains(t, got.stderr, `EXECUTOR_REBUILD_TIMEOUT is "soon": want seconds`)
+	require.Equal(t, wrongCall, got.Code)
+	require.Contains(t, got.Stderr, `EXECUTOR_REBUILD_TIMEOUT is "soon": want seconds`)
 	q.words = []string{"--force"}
 	got = q.ask(t)
-	require.Equal(t, wrongCall, got.code)
-	require.Contains(t, got.stderr, "unexpected argument --force")
+	require.Equal(t, wrongCall, got.Code)
+	require.Contains(t, got.Stderr, "unexpected argument --force")
 }
 
 // A fault of the script itself must not read as "nothing changed", which is what the shell makes of it.
@@ -300,7 +302,7 @@ func TestRebuildFaultsAreNoAnswer(t *testing.T) {
 			q := newQuestion(t)
 			q.answers(t, "")
 			change(t, q)
-			require.Equal(t, 3, q.ask(t).code)
+			require.Equal(t, 3, q.ask(t).Code)
 		})
 	}
 }

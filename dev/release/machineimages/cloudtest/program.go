@@ -34,13 +34,16 @@ const (
 	Fail = "fail"
 	// Empty and Malformed answer so, as if all were well, and nothing was done.
 	Empty, Malformed = "empty", "malformed"
-	// Hang doesn't end by itself.
+	// Hang doesn't end while a script may wait for it.
 	Hang = "hang"
 	// Lost does what was asked for and ends with an error.
 	Lost = "lost"
 	// Interrupt is as Hang, after a SIGTERM to the leader of the session, the script.
 	Interrupt = "interrupt"
 )
+
+// hung is longer than the patience of any script under test, and an end for a stand-in that nobody kills.
+const hung = time.Minute
 
 // Programs are those that Main can be.
 var Programs = []string{"aws", "gcloud", "packer"}
@@ -77,10 +80,10 @@ func Main(arguments []string, stdout, stderr io.Writer) int {
 			fmt.Fprintln(stderr, err)
 			return 3
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(hung)
 		return 1
 	case Hang:
-		time.Sleep(time.Minute)
+		time.Sleep(hung)
 		return 1
 	}
 	answer, err := do(dir, name, words)
