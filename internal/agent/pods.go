@@ -81,6 +81,7 @@ func (a *Agent) makePods(ctx context.Context) (place, error) {
 		Deadline:               time.Duration(cfg.JobDeadlineSeconds) * time.Second,
 		Grace:                  max(a.config.Jobs.StopGracePeriod, time.Nanosecond),
 		Keep:                   cfg.KeepJobs,
+		Observe:                a.runner.Observe,
 	})
 	if err != nil {
 		return place{}, fmt.Errorf("the Kubernetes runtime: %w", err)

@@ -18,7 +18,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/open-executor/executor/internal/fault"
 	"github.com/open-executor/executor/internal/pod"
 	"github.com/open-executor/executor/internal/vm/channel"
 )
@@ -167,22 +166,9 @@ func (a *Agent) attach(ctx context.Context, conn net.Conn) {
 func (a *Agent) handle(ctx context.Context, x channel.Exchange) channel.Result {
 	result, err := a.do(ctx, x)
 	if err != nil {
-		result.Error = &channel.Error{Reason: reason(err), Message: err.Error()}
+		result.Error = channel.ErrorOf(err)
 	}
 	return result
-}
-
-func reason(err error) string {
-	var said *channel.Error
-	switch {
-	case errors.As(err, &said):
-		return said.Reason
-	case errors.Is(err, fs.ErrNotExist):
-		return channel.ReasonNotExist
-	case fault.ClassOf(err) == fault.User:
-		return channel.ReasonUser
-	}
-	return channel.ReasonGuest
 }
 
 func (a *Agent) do(ctx context.Context, x channel.Exchange) (channel.Result, error) {

@@ -34,7 +34,7 @@ type Spool struct {
 	changed chan struct{}
 }
 
-// Create makes an empty spool in a new file.
+// Create makes an empty spool in a new file, which stays for as long as the process does.
 func Create(path string) (*Spool, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -123,12 +123,6 @@ func (s *Spool) CopyTo(ctx context.Context, to io.Writer, offset int64) error {
 			return context.Cause(ctx)
 		}
 	}
-}
-
-// Close removes the spool. Nobody may use it any more.
-func (s *Spool) Close() error {
-	s.End()
-	return errors.Join(s.file.Close(), os.Remove(s.file.Name()))
 }
 
 // Decoder takes records apart, whichever pieces they come in. It counts what it has taken.

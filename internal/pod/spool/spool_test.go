@@ -21,7 +21,7 @@ func create(t *testing.T) *Spool {
 	t.Helper()
 	s, err := Create(filepath.Join(t.TempDir(), "spool"))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	t.Cleanup(func() { require.NoError(t, s.file.Close()) })
 	return s
 }
 

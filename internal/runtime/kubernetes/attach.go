@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -30,13 +29,13 @@ type connection struct {
 // partTime is how long the far end of a connection may take to say goodbye.
 const partTime = 2 * time.Second
 
-func (c *connection) close() error {
+// close ends the connection; what it was for is over, or another one goes on with it.
+func (c *connection) close() {
 	// The end of its input ends the far end, which then says so: cut off, the stream would go on with its heartbeat for a while.
-	err := c.Client.Close()
+	_ = c.Client.Close()
 	defer time.AfterFunc(partTime, c.cancel).Stop()
 	c.streaming.Wait()
 	c.cancel()
-	return err
 }
 
 // attach connects to the agent of a pod, for as long as ctx allows.
@@ -63,7 +62,7 @@ func (r *Runtime) attach(ctx context.Context, podName string) (*connection, erro
 	near, far := net.Pipe()
 	streaming, cancel := context.WithCancel(context.Background())
 	c := &connection{cancel: cancel}
-	said := &tail{}
+	said := &head{}
 	var streamErr error
 	ended := make(chan struct{})
 	c.streaming.Go(func() {
@@ -89,23 +88,21 @@ func (r *Runtime) attach(ctx context.Context, podName string) (*connection, erro
 // maxSaid bounds what is kept of the other side's errors, in bytes.
 const maxSaid = 1 << 10
 
-// tail keeps the first bytes that are written to it.
-type tail struct {
+// head keeps the first bytes that are written to it.
+type head struct {
 	mu   sync.Mutex
 	kept bytes.Buffer
 }
 
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, _ = t.kept.Write(p[:min(len(p), maxSaid-t.kept.Len())])
+func (h *head) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, _ = h.kept.Write(p[:min(len(p), maxSaid-h.kept.Len())])
 	return len(p), nil
 }
 
-func (t *tail) text() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.TrimSpace(t.kept.String())
+func (h *head) text() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return strings.TrimSpace(h.kept.String())
 }
-
-var _ io.Writer = (*tail)(nil)

@@ -49,7 +49,7 @@ func labels(job runtime.Job, object string) map[string]string {
 	return map[string]string{
 		labelManagedBy: managedBy,
 		labelExecutor:  executorLabel(job.Executor),
-		labelQueue:     strings.Trim(fit(job.Queue, 63), "-"),
+		labelQueue:     fit(job.Queue, 63),
 		labelJob:       strconv.FormatInt(job.ID, 10),
 		labelAttempt:   strconv.Itoa(job.Attempt),
 		labelObject:    object,

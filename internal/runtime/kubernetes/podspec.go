@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -73,7 +74,7 @@ func (r *Runtime) podSpec(s *session) corev1.PodSpec {
 		Containers:                    []corev1.Container{r.agent(s)},
 	}
 	if s.pullSecret != "" {
-		spec.ImagePullSecrets = append(spec.ImagePullSecrets[:len(spec.ImagePullSecrets):len(spec.ImagePullSecrets)], corev1.LocalObjectReference{Name: s.pullSecret})
+		spec.ImagePullSecrets = slices.Concat(spec.ImagePullSecrets, []corev1.LocalObjectReference{{Name: s.pullSecret}})
 	}
 	if r.options.Deadline > 0 {
 		spec.ActiveDeadlineSeconds = new(int64(r.options.Deadline.Seconds()))

@@ -9,17 +9,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/open-executor/executor/internal/command"
-	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/runtime/agentstep"
 	"github.com/open-executor/executor/internal/runtime/host"
 	"github.com/open-executor/executor/internal/vm/channel"
-)
-
-// Exit codes of steps that did not run, the same as with Docker.
-const (
-	codeRefused       = 125
-	codeNotExecutable = 126
-	codeNotFound      = 127
-	codeKilled        = 137
 )
 
 // conclude turns how a step ended into the entry's exit code and Run's error.
@@ -28,7 +20,7 @@ func (s *session) conclude(ctx context.Context, entry command.Entry, t task, res
 	said := errors.As(err, &answer)
 	switch {
 	case said && answer.Reason == channel.ReasonStart:
-		return notStarted(entry, t, answer)
+		return agentstep.NotStarted(entry, t.step.Image, answer, "not found", "no such file")
 	case said && answer.Reason == channel.ReasonUser:
 		host.Note(entry, fmt.Sprintf("The step did not start: %s.", host.OneLine(err.Error())))
 		return -1, err
@@ -38,7 +30,7 @@ func (s *session) conclude(ctx context.Context, entry command.Entry, t task, res
 			return s.killed(entry, t, ended)
 		}
 		return -1, s.lost(ctx, entry, err)
-	case err == nil && !possible(result.ExitCode):
+	case err == nil && !agentstep.Possible(result.ExitCode):
 		err = fmt.Errorf("the pod's agent tells of exit code %d, which there is not", result.ExitCode)
 		fallthrough
 	case err != nil:
@@ -50,16 +42,13 @@ func (s *session) conclude(ctx context.Context, entry command.Entry, t task, res
 	err = &command.ExitError{Code: result.ExitCode}
 	if result.OutOfMemory {
 		what := "A process of the step was"
-		if result.ExitCode == codeKilled {
+		if result.ExitCode == agentstep.CodeKilled {
 			what = "The step was"
 		}
 		err = s.noted(entry, fmt.Sprintf("%s killed: out of memory (limit %s).", what, s.memoryLimit()), err)
 	}
 	return result.ExitCode, err
 }
-
-// possible tells whether a process of Linux can end with that code.
-func possible(code int) bool { return code >= 0 && code <= 255 }
 
 func (s *session) memoryLimit() string {
 	if limit, found := s.runtime.options.Resources.Limits[corev1.ResourceMemory]; found {
@@ -77,27 +66,13 @@ func (s *session) noted(entry command.Entry, reason string, err error) error {
 func (s *session) killed(entry command.Entry, t task, ended *corev1.ContainerStateTerminated) (int, error) {
 	code := int(ended.ExitCode)
 	if code == 0 {
-		code = codeKilled
+		code = agentstep.CodeKilled
 	}
 	reason := fmt.Sprintf("The step was killed: %s.", host.OneLine(strings.Join([]string{ended.Reason, ended.Message}, " ")))
 	if ended.Reason == "OOMKilled" {
 		reason = fmt.Sprintf("The step was killed: out of memory (limit %s).", s.memoryLimit())
 	}
 	return code, s.noted(entry, reason, &command.ExitError{Code: code})
-}
-
-// notStarted is a container whose step could not be executed.
-func notStarted(entry command.Entry, t task, answer *channel.Error) (int, error) {
-	reason, code := fmt.Sprintf("The step did not start: %s.", host.OneLine(answer.Message)), codeNotFound
-	if t.step.Image != "" {
-		if strings.Contains(answer.Message, "not found") || strings.Contains(answer.Message, "no such file") {
-			reason = fmt.Sprintf("The step did not start: image %s has no /bin/sh.", t.step.Image)
-		} else {
-			reason, code = fmt.Sprintf("The step did not start: image %s: %s.", t.step.Image, host.OneLine(answer.Message)), codeNotExecutable
-		}
-	}
-	host.Note(entry, reason)
-	return code, fault.As(fault.User, fmt.Errorf("%s: %w", host.OneLine(reason), &command.ExitError{Code: code}))
 }
 
 // imageless is a step whose container does not start.
@@ -107,7 +82,7 @@ func (s *session) imageless(entry command.Entry, t task, kind, why string) (int,
 		text = fmt.Sprintf("image %s could not be pulled: %s", t.step.Image, why)
 	}
 	host.Note(entry, fmt.Sprintf("The step did not start: %s.", host.OneLine(text)))
-	return codeRefused, fmt.Errorf("%s: %w", text, &command.ExitError{Code: codeRefused})
+	return agentstep.CodeRefused, fmt.Errorf("%s: %w", text, &command.ExitError{Code: agentstep.CodeRefused})
 }
 
 // unreached is a step that did not begin because the pod is gone or out of reach.

@@ -19,6 +19,7 @@ import (
 	"github.com/open-executor/executor/internal/fault"
 	"github.com/open-executor/executor/internal/jobtree"
 	"github.com/open-executor/executor/internal/runtime"
+	"github.com/open-executor/executor/internal/runtime/agentstep"
 	"github.com/open-executor/executor/internal/runtime/host"
 	"github.com/open-executor/executor/internal/vm/channel"
 )
@@ -148,9 +149,9 @@ func (s *session) sendWorkspace(ctx context.Context) error {
 func (s *session) TakeFile(ctx context.Context, path string, limit int64) ([]byte, error) {
 	ctx, enough := context.WithCancelCause(ctx)
 	defer enough(nil)
-	content := &bounded{limit: limit, exceeded: enough}
+	content := &agentstep.Taken{Limit: limit, From: "pod", Exceeded: enough}
 	err := s.asking(ctx, func(conn *connection) error {
-		content.kept.Reset()
+		content.Reset()
 		_, err := conn.Do(ctx, channel.Request{Take: &channel.Take{Path: path, Limit: limit}}, channel.Streams{Stdout: content})
 		return err
 	})
@@ -160,24 +161,7 @@ func (s *session) TakeFile(ctx context.Context, path string, limit int64) ([]byt
 	case err != nil:
 		return nil, fmt.Errorf("taking %s from the pod: %w", path, err)
 	}
-	return content.kept.Bytes(), nil
-}
-
-// bounded is a buffer for what an agent sends, which may be more than it was asked for.
-type bounded struct {
-	limit int64
-	// exceeded is called with the error of a Write that is too much.
-	exceeded func(error)
-	kept     bytes.Buffer
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if int64(b.kept.Len()+len(p)) > b.limit {
-		err := fault.Userf("the pod sent more than %d bytes", b.limit)
-		b.exceeded(err)
-		return 0, err
-	}
-	return b.kept.Write(p)
+	return content.Bytes(), nil
 }
 
 // write puts a file into the workspace.
@@ -192,7 +176,8 @@ func (s *session) write(ctx context.Context, path string, mode fs.FileMode, cont
 func (s *session) Close(ctx context.Context) error {
 	if s.runtime.options.Keep {
 		s.runtime.setOpen(s.name, false)
-		return s.disconnect()
+		s.disconnect()
+		return nil
 	}
 	entry := s.job.Log.Open(removeKey, nil)
 	err := s.remove(ctx)
@@ -208,9 +193,10 @@ func (s *session) Close(ctx context.Context) error {
 // remove deletes what was created, and waits until the pod is gone.
 func (s *session) remove(ctx context.Context) error {
 	defer s.runtime.setOpen(s.name, false)
-	err := s.disconnect()
+	s.disconnect()
+	var err error
 	if s.created {
-		err = errors.Join(err, s.runtime.deleteJob(ctx, s.name))
+		err = s.runtime.deleteJob(ctx, s.name)
 	}
 	if s.pullSecret != "" {
 		err = errors.Join(err, s.runtime.deleteSecret(ctx, s.pullSecret))

@@ -122,7 +122,7 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 	if s.conn != nil {
 		select {
 		case <-s.conn.Done():
-			_ = s.conn.close() // it has ended
+			s.conn.close()
 			s.conn = nil
 		default:
 			return s.conn, nil
@@ -148,15 +148,13 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 	}
 }
 
-func (s *session) disconnect() error {
+func (s *session) disconnect() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conn == nil {
-		return nil
+	if s.conn != nil {
+		s.conn.close()
+		s.conn = nil
 	}
-	_ = s.conn.close() // what it was for is over
-	s.conn = nil
-	return nil
 }
 
 // asking makes a request that may be made again, until it has an answer of the agent.

@@ -5,28 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/open-executor/executor/internal/command"
-	"github.com/open-executor/executor/internal/fault"
 	"github.com/open-executor/executor/internal/jobtree"
 	"github.com/open-executor/executor/internal/pod"
 	"github.com/open-executor/executor/internal/pod/spool"
 	"github.com/open-executor/executor/internal/runtime"
+	"github.com/open-executor/executor/internal/runtime/agentstep"
 	"github.com/open-executor/executor/internal/runtime/host"
 	"github.com/open-executor/executor/internal/vm/channel"
 )
 
 // killTime is how long a step may take to end after SIGKILL. A pod in which it takes longer is deleted.
 const killTime = 15 * time.Second
-
-// startsWell is what the parser of references doesn't ask for.
-var startsWell = regexp.MustCompile(`^[A-Za-z0-9]`)
 
 // task is a step in its container.
 type task struct {
@@ -65,8 +60,8 @@ func (s *session) run(ctx context.Context, step runtime.Step) error {
 func (s *session) task(step runtime.Step) (task, error) {
 	t := task{step: step, program: channel.Program{Args: step.Command}}
 	if step.Image != "" {
-		if _, err := name.ParseReference(step.Image); err != nil || !startsWell.MatchString(step.Image) {
-			return t, fault.Userf("%q is not the name of an image", step.Image)
+		if err := agentstep.CheckImage(step.Image); err != nil {
+			return t, err
 		}
 		t.program.Args = []string{"/bin/sh", path.Join(pod.Workspace, runtime.ScriptsDir, step.Script)}
 	}
@@ -74,12 +69,8 @@ func (s *session) task(step runtime.Step) (task, error) {
 	if t.program.Dir, err = jobtree.CleanDir(step.Dir); err != nil {
 		return t, err
 	}
-	variables, err := host.Variables(step.Env)
-	if err != nil {
+	if t.program.Env, err = agentstep.Pairs(step.Env); err != nil {
 		return t, err
-	}
-	for _, variable := range variables {
-		t.program.Env = append(t.program.Env, variable.String())
 	}
 	if t.number = s.free(step); t.number < 0 {
 		return t, fmt.Errorf("no container of the pod is left for image %q", step.Image)
@@ -120,17 +111,9 @@ func (s *session) do(ctx context.Context, entry command.Entry, t task) (int, err
 		if err != nil {
 			s.abandon()
 		}
-		return stoppedCode(result), context.Cause(ctx)
+		return agentstep.StoppedCode(result), context.Cause(ctx)
 	}
 	return s.conclude(ctx, entry, t, result, err)
-}
-
-// stoppedCode is never that of a success: a program may end well on SIGTERM without having done its work.
-func stoppedCode(result channel.Result) int {
-	if result.ExitCode == 0 || !possible(result.ExitCode) {
-		return -1
-	}
-	return result.ExitCode
 }
 
 // begin tells the container to run the step, once it is there. The exit code is what the entry is closed with when there is an error.
@@ -158,13 +141,13 @@ func (s *session) begin(ctx context.Context, entry command.Entry, t task) (int, 
 			} else if failing.IsZero() {
 				failing = time.Now()
 			}
-			patience := time.NewTimer(time.Hour)
+			var patience <-chan time.Time
 			if kind != "" {
 				if !told {
 					host.Note(entry, fmt.Sprintf("The step waits for its %s: %s.", kind, why))
 					told = true
 				}
-				patience.Reset(s.runtime.options.ImagePatience - time.Since(failing))
+				patience = time.After(s.runtime.options.ImagePatience - time.Since(failing))
 			}
 			select {
 			case <-call.Done():
@@ -172,17 +155,12 @@ func (s *session) begin(ctx context.Context, entry command.Entry, t task) (int, 
 			case <-conn.Done():
 				waiting = false
 			case <-changed:
-			case <-patience.C:
-				if kind != "" {
-					_ = call.Signal(channel.Signal{Number: unix.SIGTERM}) // so that it doesn't begin after all
-					patience.Stop()
-					return s.imageless(entry, t, kind, why)
-				}
+			case <-patience:
+				_ = call.Signal(channel.Signal{Number: unix.SIGTERM}) // so that it doesn't begin after all
+				return s.imageless(entry, t, kind, why)
 			case <-ctx.Done():
-				patience.Stop()
 				return s.stopBeginning(ctx, entry, call, t)
 			}
-			patience.Stop()
 		}
 		_, err = call.Wait(ctx)
 		var answer *channel.Error
@@ -269,9 +247,8 @@ func (s *session) await(ctx context.Context, conn *connection, call *channel.Cal
 			_ = call.Signal(channel.Signal{Number: unix.SIGTERM})
 			kill = time.After(s.runtime.options.Grace)
 		case <-kill:
-			if kill = time.After(killTime); stop == nil {
-				_ = call.Signal(channel.Signal{Number: unix.SIGKILL})
-			}
+			kill = time.After(killTime)
+			_ = call.Signal(channel.Signal{Number: unix.SIGKILL})
 		}
 	}
 }

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -83,7 +84,7 @@ func evicted(message string) error {
 // endings tells how a pod's containers ended.
 func endings(pod *corev1.Pod) []string {
 	var all []string
-	for _, status := range append(pod.Status.InitContainerStatuses[:len(pod.Status.InitContainerStatuses):len(pod.Status.InitContainerStatuses)], pod.Status.ContainerStatuses...) {
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if t := status.State.Terminated; t != nil && t.ExitCode != 0 {
 			text := fmt.Sprintf("container %s: %s, exit code %d", status.Name, t.Reason, t.ExitCode)
 			if t.Message != "" {

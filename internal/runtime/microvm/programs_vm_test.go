@@ -13,6 +13,7 @@ import (
 	"github.com/open-executor/executor/internal/command/commandtest"
 	"github.com/open-executor/executor/internal/fault"
 	"github.com/open-executor/executor/internal/runtime"
+	"github.com/open-executor/executor/internal/runtime/agentstep"
 )
 
 // The startup script installs a src, by which the src steps then run: beside the containers, in the workspace.
@@ -44,7 +45,7 @@ chmod +x /usr/local/bin/src
 	step = runtime.Step{Key: "step.src.1", Command: []string{"other"}, Dir: "."}
 	err = opened.Run(t.Context(), step)
 	require.ErrorAs(t, err, &exit)
-	require.Equal(t, codeNotFound, exit.Code)
+	require.Equal(t, agentstep.CodeNotFound, exit.Code)
 	require.Equal(t, fault.User, fault.ClassOf(err))
 	require.Contains(t, log.Entry(t, step.Key).Out, "The step did not start: ")
 	require.NoError(t, opened.Close(t.Context()))

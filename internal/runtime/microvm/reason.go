@@ -11,16 +11,9 @@ import (
 
 	"github.com/open-executor/executor/internal/command"
 	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/runtime/agentstep"
 	"github.com/open-executor/executor/internal/runtime/host"
 	"github.com/open-executor/executor/internal/vm/channel"
-)
-
-// Exit codes of steps that did not run, the same as with Docker.
-const (
-	codeRefused       = 125
-	codeNotExecutable = 126
-	codeNotFound      = 127
-	codeKilled        = 137
 )
 
 // conclude turns how a task ended into the entry's exit code and Run's error.
@@ -28,11 +21,11 @@ func (s *session) conclude(ctx context.Context, entry command.Entry, t task, res
 	var refusal *channel.Error
 	switch {
 	case errors.As(err, &refusal) && refusal.Reason == channel.ReasonStart:
-		return s.notStarted(entry, t, refusal)
+		return agentstep.NotStarted(entry, t.image, refusal, "not found", "No such file")
 	case fault.ClassOf(err) == fault.User:
 		host.Note(entry, fmt.Sprintf("The step did not start: %s.", host.OneLine(err.Error())))
 		return -1, err
-	case err == nil && !possible(result.ExitCode):
+	case err == nil && !agentstep.Possible(result.ExitCode):
 		err = fmt.Errorf("the guest agent tells of exit code %d, which there is not", result.ExitCode)
 		fallthrough
 	case err != nil:
@@ -49,9 +42,6 @@ func (s *session) conclude(ctx context.Context, entry command.Entry, t task, res
 	return result.ExitCode, err
 }
 
-// possible tells whether a process of Linux can end with that code.
-func possible(code int) bool { return code >= 0 && code <= 255 }
-
 // wanting is the sentence for a failed step that lacked something; empty when it lacked nothing.
 func (s *session) wanting(result channel.Result) string {
 	what := "The step was"
@@ -60,24 +50,10 @@ func (s *session) wanting(result channel.Result) string {
 		return fmt.Sprintf("The job's disk is full (%d MiB, EXECUTOR_FIRECRACKER_DISK_SPACE).", s.runtime.options.Disk>>20)
 	case !result.OutOfMemory:
 		return ""
-	case result.ExitCode != codeKilled:
+	case result.ExitCode != agentstep.CodeKilled:
 		what = "A process of the step was"
 	}
 	return fmt.Sprintf("%s killed: out of memory (limit %s).", what, s.runtime.options.MemoryShown)
-}
-
-// notStarted is a container whose first process could not be had, or a program that the guest's root doesn't have.
-func (s *session) notStarted(entry command.Entry, t task, refusal *channel.Error) (int, error) {
-	reason, code := fmt.Sprintf("The step did not start: %s.", host.OneLine(refusal.Message)), codeNotFound
-	if t.image != "" {
-		if strings.Contains(refusal.Message, "not found") || strings.Contains(refusal.Message, "No such file") {
-			reason = fmt.Sprintf("The step did not start: image %s has no /bin/sh.", t.image)
-		} else {
-			reason, code = fmt.Sprintf("The step did not start: image %s: %s.", t.image, host.OneLine(refusal.Message)), codeNotExecutable
-		}
-	}
-	host.Note(entry, reason)
-	return code, fault.As(fault.User, fmt.Errorf("%s: %w", host.OneLine(reason), &command.ExitError{Code: code}))
 }
 
 // lost is the end of a step that is the machine's fault, not the step's.

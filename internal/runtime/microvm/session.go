@@ -1,7 +1,6 @@
 package microvm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"github.com/open-executor/executor/internal/command"
 	"github.com/open-executor/executor/internal/fault"
 	"github.com/open-executor/executor/internal/runtime"
+	"github.com/open-executor/executor/internal/runtime/agentstep"
 	"github.com/open-executor/executor/internal/runtime/host"
 	"github.com/open-executor/executor/internal/vm/channel"
 )
@@ -160,7 +160,7 @@ func (s *session) Run(ctx context.Context, step runtime.Step) error {
 func (s *session) TakeFile(ctx context.Context, path string, limit int64) ([]byte, error) {
 	ctx, enough := context.WithCancelCause(ctx)
 	defer enough(nil)
-	content := &bounded{limit: limit, exceeded: enough}
+	content := &agentstep.Taken{Limit: limit, From: "guest", Exceeded: enough}
 	err := s.machine.ask(ctx, channel.Request{Take: &channel.Take{Path: path, Limit: limit}}, channel.Streams{Stdout: content})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -168,24 +168,7 @@ func (s *session) TakeFile(ctx context.Context, path string, limit int64) ([]byt
 	case err != nil:
 		return nil, fmt.Errorf("taking %s from the machine: %w", path, err)
 	}
-	return content.kept.Bytes(), nil
-}
-
-// bounded is a buffer for what a guest sends, which may be more than it was asked for.
-type bounded struct {
-	limit int64
-	// exceeded is called with the error of a Write that is too much.
-	exceeded func(error)
-	kept     bytes.Buffer
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if int64(b.kept.Len()+len(p)) > b.limit {
-		err := fault.Userf("the guest sent more than %d bytes", b.limit)
-		b.exceeded(err)
-		return 0, err
-	}
-	return b.kept.Write(p)
+	return content.Bytes(), nil
 }
 
 // write puts a file into the workspace or, by an absolute path, into the guest's root.

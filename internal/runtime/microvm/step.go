@@ -5,19 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/sys/unix"
 
 	"github.com/open-executor/executor/internal/command"
-	"github.com/open-executor/executor/internal/fault"
 	"github.com/open-executor/executor/internal/jobtree"
 	"github.com/open-executor/executor/internal/runtime"
+	"github.com/open-executor/executor/internal/runtime/agentstep"
 	"github.com/open-executor/executor/internal/runtime/host"
 	"github.com/open-executor/executor/internal/vm/channel"
 )
@@ -32,9 +30,6 @@ const (
 	// quietPull is how long an image may take without a word in the log.
 	quietPull = 5 * time.Second
 )
-
-// startsWell is what the parser of references doesn't ask for.
-var startsWell = regexp.MustCompile(`^[A-Za-z0-9]`)
 
 // task is a request that runs something on behalf of the job.
 type task struct {
@@ -64,14 +59,14 @@ func (s *session) runContainer(ctx context.Context, step runtime.Step) error {
 
 // container is the part of the request that doesn't depend on the image.
 func (s *session) container(step runtime.Step, words []string) (*channel.Container, error) {
-	if _, err := name.ParseReference(step.Image); err != nil || !startsWell.MatchString(step.Image) {
-		return nil, fault.Userf("%q is not the name of an image", step.Image)
+	if err := agentstep.CheckImage(step.Image); err != nil {
+		return nil, err
 	}
 	dir, err := jobtree.CleanDir(step.Dir)
 	if err != nil {
 		return nil, err
 	}
-	env, err := pairs(step.Env)
+	env, err := agentstep.Pairs(step.Env)
 	if err != nil {
 		return nil, err
 	}
@@ -82,19 +77,6 @@ func (s *session) container(step runtime.Step, words []string) (*channel.Contain
 		Memory: s.runtime.options.Memory,
 		Pids:   int64(s.runtime.options.PidsLimit),
 	}, nil
-}
-
-// pairs are a step's variables as a process gets them.
-func pairs(env []string) ([]string, error) {
-	variables, err := host.Variables(env)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]string, 0, len(variables))
-	for _, variable := range variables {
-		out = append(out, variable.String())
-	}
-	return out, nil
 }
 
 // provide brings the step's image into the machine. The exit code is what the entry is closed with when there is an error.
@@ -119,7 +101,7 @@ func (s *session) provide(ctx context.Context, entry command.Entry, image string
 	}
 	if err != nil {
 		host.Note(entry, fmt.Sprintf("The step did not start: %s.", host.OneLine(err.Error())))
-		return codeRefused, fmt.Errorf("%w: %w", err, &command.ExitError{Code: codeRefused})
+		return agentstep.CodeRefused, fmt.Errorf("%w: %w", err, &command.ExitError{Code: agentstep.CodeRefused})
 	}
 	slot, err := s.machine.slot(ctx, disk)
 	if err != nil {
@@ -157,7 +139,7 @@ func (s *session) runProgram(ctx context.Context, step runtime.Step) error {
 	if err != nil {
 		return host.Refuse(s.job.Log, step.Key, step.Command, err)
 	}
-	env, err := pairs(step.Env)
+	env, err := agentstep.Pairs(step.Env)
 	if err != nil {
 		return host.Refuse(s.job.Log, step.Key, step.Command, err)
 	}
@@ -202,17 +184,9 @@ func (s *session) do(ctx context.Context, entry command.Entry, t task) (int, err
 	if stopped {
 		s.machine.endLost()
 		host.Note(entry, host.StopReason(ctx))
-		return stoppedCode(result), context.Cause(ctx)
+		return agentstep.StoppedCode(result), context.Cause(ctx)
 	}
 	return s.conclude(ctx, entry, t, result, err)
-}
-
-// stoppedCode is never that of a success: a program may end well on SIGTERM without having done its work.
-func stoppedCode(result channel.Result) int {
-	if result.ExitCode == 0 || !possible(result.ExitCode) {
-		return -1
-	}
-	return result.ExitCode
 }
 
 // stop ends a call: SIGTERM, the grace period, SIGKILL, and in the end the machine.

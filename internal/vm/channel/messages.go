@@ -3,6 +3,7 @@ package channel
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -168,6 +169,21 @@ const (
 type Error struct {
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
+}
+
+// ErrorOf is an error as it goes to the host. One that came from a peer of its own keeps its reason.
+func ErrorOf(err error) *Error {
+	reason := ReasonGuest
+	var said *Error
+	switch {
+	case errors.As(err, &said):
+		reason = said.Reason
+	case errors.Is(err, fs.ErrNotExist):
+		reason = ReasonNotExist
+	case fault.ClassOf(err) == fault.User:
+		reason = ReasonUser
+	}
+	return &Error{Reason: reason, Message: err.Error()}
 }
 
 // maxMessage bounds an error's message in bytes.

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
 
-	"github.com/open-executor/executor/internal/fault"
 	"github.com/open-executor/executor/internal/vm/channel"
 )
 
@@ -55,25 +53,15 @@ func Run(ctx context.Context, conn io.ReadWriter) error {
 func (a *Agent) handle(ctx context.Context, x channel.Exchange) channel.Result {
 	result, err := a.do(ctx, x)
 	if err != nil {
-		result.Error = &channel.Error{Reason: reason(err), Message: err.Error()}
+		if result.Error = channel.ErrorOf(err); errors.Is(err, errStart) {
+			result.Error.Reason = channel.ReasonStart
+		}
 	}
 	return result
 }
 
 // errStart marks that a container's first process could not be started.
 var errStart = errors.New("the container did not start")
-
-func reason(err error) string {
-	switch {
-	case errors.Is(err, errStart):
-		return channel.ReasonStart
-	case errors.Is(err, fs.ErrNotExist):
-		return channel.ReasonNotExist
-	case fault.ClassOf(err) == fault.User:
-		return channel.ReasonUser
-	}
-	return channel.ReasonGuest
-}
 
 func (a *Agent) do(ctx context.Context, x channel.Exchange) (channel.Result, error) {
 	switch request := x.Request; {
