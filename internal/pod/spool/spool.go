@@ -1,9 +1,11 @@
 // Package spool keeps what a step writes until somebody has read it, and longer: any reader can begin anywhere.
 //
-// A spool is a sequence of records: one byte for the stream, four for the length (big-endian), and that many bytes of output.
+// A spool is a sequence of records: one byte for the stream, four for the length (big-endian), and that many bytes of output. One that has had too much ends
+// with how much that was: eight bytes, big-endian.
 package spool
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -17,20 +19,34 @@ import (
 const (
 	Stdout byte = 'o'
 	Stderr byte = 'e'
+	// dropped is the record of what was too much.
+	dropped byte = 'd'
 )
 
 // MaxRecord bounds the output in one record, in bytes.
 const MaxRecord = 64 << 10
 
-const headerSize = 5
+// MaxSize bounds a spool, in bytes: a step's output must not fill its node's disk. An entry of the log takes less (steplog.Options.MaxEntryBytes).
+const MaxSize = 192 << 20
+
+const (
+	headerSize = 5
+	countSize  = 8
+)
 
 // Spool is safe for concurrent use.
 type Spool struct {
 	file *os.File
+	// limit bounds size.
+	limit int64
 
-	mu      sync.Mutex
-	size    int64
-	ended   bool
+	mu    sync.Mutex
+	size  int64
+	ended bool
+	// dropped is how much output was too much, in bytes.
+	dropped int64
+	// failed is why that could not be written, which readers hear at the end.
+	failed  error
 	changed chan struct{}
 }
 
@@ -40,7 +56,7 @@ func Create(path string) (*Spool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Spool{file: file, changed: make(chan struct{})}, nil
+	return &Spool{file: file, limit: MaxSize, changed: make(chan struct{})}, nil
 }
 
 // Stream returns a writer whose bytes become records of that stream.
@@ -63,12 +79,21 @@ func (w stream) Write(p []byte) (int, error) {
 }
 
 func (s *Spool) add(stream byte, output []byte) error {
-	record := append(binary.BigEndian.AppendUint32([]byte{stream}, uint32(len(output))), output...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return errors.New("the step has ended")
 	}
+	if s.dropped > 0 || s.size+headerSize+int64(len(output)) > s.limit {
+		s.dropped += int64(len(output))
+		return nil
+	}
+	return s.append(stream, output)
+}
+
+// append writes a record. The caller holds the lock.
+func (s *Spool) append(stream byte, content []byte) error {
+	record := append(binary.BigEndian.AppendUint32([]byte{stream}, uint32(len(content))), content...)
 	if _, err := s.file.WriteAt(record, s.size); err != nil {
 		return err
 	}
@@ -83,14 +108,25 @@ func (s *Spool) notify() {
 	s.changed = make(chan struct{})
 }
 
+// Size is how many bytes of records there are.
+func (s *Spool) Size() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size
+}
+
 // End says that nothing more comes.
 func (s *Spool) End() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ended {
-		s.ended = true
-		s.notify()
+	if s.ended {
+		return
 	}
+	if s.dropped > 0 {
+		s.failed = s.append(dropped, binary.BigEndian.AppendUint64(nil, uint64(s.dropped)))
+	}
+	s.ended = true
+	s.notify()
 }
 
 // CopyTo writes the records from an offset on until the spool has ended, or ctx has, whose cause is the error then.
@@ -98,7 +134,7 @@ func (s *Spool) CopyTo(ctx context.Context, to io.Writer, offset int64) error {
 	buffer := make([]byte, MaxRecord)
 	for {
 		s.mu.Lock()
-		size, ended, changed := s.size, s.ended, s.changed
+		size, ended, failed, changed := s.size, s.ended, s.failed, s.changed
 		s.mu.Unlock()
 		if offset < 0 || offset > size {
 			return fmt.Errorf("there is no byte %d in %d bytes of output", offset, size)
@@ -115,7 +151,7 @@ func (s *Spool) CopyTo(ctx context.Context, to io.Writer, offset int64) error {
 			offset += int64(n)
 			continue
 		case ended:
-			return nil
+			return failed
 		}
 		select {
 		case <-changed:
@@ -132,6 +168,7 @@ type Decoder struct {
 	left           uint32
 	to             io.Writer
 	offset         int64
+	dropped        bytes.Buffer
 }
 
 // NewDecoder returns a decoder that hands on output to the writers of its stream.
@@ -139,6 +176,14 @@ func NewDecoder(stdout, stderr io.Writer) *Decoder { return &Decoder{stdout: std
 
 // Offset is how many bytes were written to the decoder: where the next reader goes on.
 func (d *Decoder) Offset() int64 { return d.offset }
+
+// Dropped is how many bytes of output the spool did not keep, once all of it was written.
+func (d *Decoder) Dropped() int64 {
+	if d.dropped.Len() != countSize {
+		return 0
+	}
+	return int64(binary.BigEndian.Uint64(d.dropped.Bytes()))
+}
 
 // Write takes the next bytes of a spool. The error is the writers', or tells of bytes that are no spool's.
 func (d *Decoder) Write(p []byte) (int, error) {
@@ -175,6 +220,8 @@ func (d *Decoder) take(p []byte) (int, error) {
 		d.to = d.stdout
 	case stream == Stderr:
 		d.to = d.stderr
+	case stream == dropped && length == countSize && d.dropped.Len() == 0:
+		d.to = &d.dropped
 	default:
 		return n, fmt.Errorf("a record of stream %d, which there is not", stream)
 	}

@@ -97,9 +97,28 @@ func TestReadersWaitForTheEnd(t *testing.T) {
 	require.Error(t, s.CopyTo(t.Context(), io.Discard, -1))
 }
 
+// A spool takes so much and no more, and says how much more there was.
+func TestSpoolsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := create(t)
+	s.limit = 100
+	for _, text := range []string{strings.Repeat("a", 80), strings.Repeat("b", 80), "c"} {
+		n, err := s.Stream(Stdout).Write([]byte(text))
+		require.NoError(t, err, "a step doesn't feel it")
+		require.Equal(t, len(text), n)
+	}
+	s.End()
+	var out strings.Builder
+	decoder := NewDecoder(&out, io.Discard)
+	require.NoError(t, s.CopyTo(t.Context(), decoder, 0))
+	require.Equal(t, strings.Repeat("a", 80), out.String(), "what follows a gap is left out, too")
+	require.EqualValues(t, 81, decoder.Dropped())
+	require.EqualValues(t, s.Size(), decoder.Offset())
+}
+
 func TestDecoderRefusesWhatIsNoSpool(t *testing.T) {
 	t.Parallel()
-	for _, bytes := range []string{"x\x00\x00\x00\x01a", "o\x00\x01\x00\x01a", "e\xff\xff\xff\xff"} {
+	for _, bytes := range []string{"x\x00\x00\x00\x01a", "o\x00\x01\x00\x01a", "e\xff\xff\xff\xff", "d\x00\x00\x00\x01a"} {
 		_, err := NewDecoder(io.Discard, io.Discard).Write([]byte(bytes))
 		require.Error(t, err, "%q", bytes)
 	}
