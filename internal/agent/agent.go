@@ -208,7 +208,7 @@ func (a *Agent) untilOrdered(ctx context.Context) (context.Context, context.Canc
 	}
 }
 
-func (a *Agent) work(ctx context.Context, place runtime.Runtime, claim *owner.Claim, client *queueclient.Client, queue *contact) error {
+func (a *Agent) work(ctx context.Context, place place, claim *owner.Claim, client *queueclient.Client, queue *contact) error {
 	handler := job.New(a.logger, place, func(j api.Job) job.Client { return client.ForJob(j) }, job.Config{
 		ExecutorName:    a.name,
 		Queue:           a.singleQueue(),
@@ -228,6 +228,7 @@ func (a *Agent) work(ctx context.Context, place runtime.Runtime, claim *owner.Cl
 		MaxActiveTime: a.config.Jobs.MaxActiveTime,
 		DrainTimeout:  a.config.Jobs.DrainTimeout,
 		Metrics:       worker.NewMetrics(a.registry, a.queueLabel()),
+		Resumed:       a.resume(ctx, handler, place.orphans),
 	})
 	if err != nil {
 		return fault.Operatorf("EXECUTOR_MAXIMUM_NUM_JOBS: %w", err)

@@ -127,7 +127,7 @@ func (a *Agent) makeMachines(ctx context.Context, claim *owner.Claim) (_ place, 
 		return place{}, err
 	}
 	held.add(machines.Close)
-	return place{machines, held.release}, nil
+	return place{Runtime: machines, release: held.release}, nil
 }
 
 // driver is what runs machines, and what goes with it.

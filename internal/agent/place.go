@@ -62,6 +62,8 @@ func bounded(limit time.Duration, do func(context.Context) error) func() error {
 type place struct {
 	runtime.Runtime
 	release func() error
+	// orphans are jobs of an executor before this one.
+	orphans []runtime.Orphan
 }
 
 func (a *Agent) makePlace(ctx context.Context, kind runtime.Kind, claim *owner.Claim) (place, error) {
@@ -72,7 +74,7 @@ func (a *Agent) makePlace(ctx context.Context, kind runtime.Kind, claim *owner.C
 		return a.makePods(ctx)
 	}
 	made, err := a.makeRuntime(kind, claim)
-	return place{made, func() error { return nil }}, err
+	return place{Runtime: made, release: func() error { return nil }}, err
 }
 
 func (a *Agent) makeRuntime(kind runtime.Kind, claim *owner.Claim) (runtime.Runtime, error) {

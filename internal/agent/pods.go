@@ -2,7 +2,11 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sourcegraph/log"
@@ -50,9 +54,6 @@ func clusterConfig(logger log.Logger, config executorconfig.Kubernetes) (*rest.C
 // makePods makes the Kubernetes runtime of the configuration.
 func (a *Agent) makePods(ctx context.Context) (place, error) {
 	cfg := a.config.Kubernetes
-	if !cfg.SingleJobPod {
-		a.logger.Warn("KUBERNETES_SINGLE_JOB_POD is false, but all steps of a job run in one pod: a pod for each step is not in this build")
-	}
 	if cfg.GitCACertPath != "" {
 		a.logger.Warn("KUBERNETES_GIT_CA_CERT has no effect: the executor clones, with the certificate authorities of its own container")
 	}
@@ -75,18 +76,28 @@ func (a *Agent) makePods(ctx context.Context) (place, error) {
 		AdditionalVolumeMounts: cfg.AdditionalVolumeMounts,
 		VolumeSize:             cfg.JobVolume.Size,
 		VolumeClaim:            cfg.JobVolume.Type == executorconfig.JobVolumePVC,
+		PodPerStep:             !cfg.SingleJobPod,
 		RunAsUser:              cfg.RunAsUser,
 		RunAsGroup:             cfg.RunAsGroup,
 		FSGroup:                &cfg.FSGroup,
 		Deadline:               time.Duration(cfg.JobDeadlineSeconds) * time.Second,
 		Grace:                  max(a.config.Jobs.StopGracePeriod, time.Nanosecond),
 		Keep:                   cfg.KeepJobs,
+		Pool:                   pool(a.config),
 		Observe:                a.runner.Observe,
 	})
 	if err != nil {
 		return place{}, fmt.Errorf("the Kubernetes runtime: %w", err)
 	}
-	return place{pods, pods.Close}, nil
+	a.name = pods.Executor()
+	return place{Runtime: pods, release: pods.Close, orphans: pods.Orphans()}, nil
+}
+
+// pool names the executors that may take each other's jobs over: those that serve the same queues of the same frontend, as a label's value.
+func pool(config executorconfig.Config) string {
+	queues := slices.Sorted(slices.Values(config.Queues.Names))
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{config.Frontend.URL.String()}, queues...), "\n")))
+	return hex.EncodeToString(sum[:16])
 }
 
 // affinity is what the configuration requires, and nothing else: an empty term of pods would be refused.

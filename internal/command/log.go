@@ -22,3 +22,9 @@ type Entry interface {
 	// Close ends the entry with the command's exit code. Each entry is closed exactly once; later calls do nothing.
 	Close(exitCode int)
 }
+
+// Holder is an Entry that can be held back: nothing of it is shown until the function that Hold returns is called, or the entry closed. It is for output that
+// may have been shown before and comes again.
+type Holder interface {
+	Hold() (release func())
+}

@@ -74,14 +74,30 @@ func New(logger log.Logger, runtime runtime.Runtime, client func(api.Job) Client
 const redacted = "SECRET_REMOVED"
 
 // Handle runs the job to its end: workspace, runtime, steps, teardown, and the last of its log uploaded. Errors have the texts
-// of spec section 4.2. Nothing of the job is left on the host when it returns, unless the error says so.
-func (r *Runner) Handle(ctx context.Context, job api.Job) (err error) {
+// of spec section 4.2. Nothing of the job is left on the host when it returns, unless the error says so. With runtime.ErrLeaseLost the job goes on without
+// this executor.
+func (r *Runner) Handle(ctx context.Context, job api.Job) error {
+	return r.handle(ctx, job, nil, func(client Client, logger *steplog.Logger, changed <-chan struct{}) error {
+		return r.run(ctx, job, client, logger, changed)
+	})
+}
+
+// handle runs a job with its log, which goes on where records tell that it was. Changed tells run when the log's records have changed.
+func (r *Runner) handle(
+	ctx context.Context, job api.Job, records []steplog.Record, run func(client Client, logger *steplog.Logger, changed <-chan struct{}) error,
+) (err error) {
 	masker := mask.New(r.secrets(job))
 	for _, warning := range masker.Warnings() {
 		r.logger.Warn("secret can't be masked well", log.Int64("jobID", job.ID), log.String("secret", warning.Replacement), log.String("why", warning.Text))
 	}
 	client := r.client(job)
-	logger := steplog.New(client, masker, steplog.Options{Logger: r.logger})
+	changed := make(chan struct{}, 1)
+	logger := steplog.New(client, masker, steplog.Options{Logger: r.logger, Records: records, Changed: func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}})
 	defer func() {
 		flush, cancel := flushing(ctx)
 		defer cancel()
@@ -89,7 +105,7 @@ func (r *Runner) Handle(ctx context.Context, job api.Job) (err error) {
 			err = errors.Join(err, fmt.Errorf("uploading the log: %w", flushErr))
 		}
 	}()
-	return r.run(ctx, job, client, logger)
+	return run(client, logger, changed)
 }
 
 // flushing returns the context in which the last of the log is sent. It outlives the job's, but not for long when that ends by a
@@ -113,8 +129,8 @@ func (r *Runner) secrets(job api.Job) map[string]string {
 	return secrets
 }
 
-func (r *Runner) run(ctx context.Context, job api.Job, client Client, log command.Log) (err error) {
-	texts := textsFor(job)
+func (r *Runner) run(ctx context.Context, job api.Job, client Client, log *steplog.Logger, changed <-chan struct{}) (err error) {
+	began := time.Now().UTC()
 	space, err := workspace.Prepare(ctx, job, workspace.Options{
 		Log:          log,
 		Runner:       r.config.Commands,
@@ -127,37 +143,56 @@ func (r *Runner) run(ctx context.Context, job api.Job, client Client, log comman
 		Track:        r.config.Track,
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", texts.workspace, err)
+		return fmt.Errorf("%s: %w", textsFor(job).workspace, err)
 	}
 	defer func() {
 		err = errors.Join(err, r.teardown(ctx, func(ctx context.Context) error { return space.Remove(ctx, log) }))
 	}()
+	open := func(steps []step) (runtime.Session, error) {
+		return r.runtime.Open(ctx, r.runtimeJob(job, space.Dir, steps, log))
+	}
+	return r.runIn(ctx, kept{Job: job, Scripts: space.Scripts, Began: began}, open, log, changed)
+}
 
+// runIn runs a job's steps in the session that open opens.
+func (r *Runner) runIn(
+	ctx context.Context, what kept, open func([]step) (runtime.Session, error), log *steplog.Logger, changed <-chan struct{},
+) (err error) {
 	prefix := r.runtime.Capabilities().StepPrefix
-	steps, err := plan(job, prefix, space.Scripts)
+	steps, err := plan(what.Job, prefix, what.Scripts)
 	if err != nil {
 		return fmt.Errorf("creating commands: %w", err)
 	}
-	session, err := r.runtime.Open(ctx, runtime.Job{
-		ID:           job.ID,
-		Queue:        cmp.Or(job.Queue, r.config.Queue),
-		Attempt:      job.Attempt,
-		Executor:     r.config.ExecutorName,
-		WorkspaceDir: space.Dir,
-		DockerAuth:   r.dockerAuth(job),
-		Steps:        runtimeSteps(steps),
-		Log:          log,
-	})
+	session, err := open(steps)
 	if err != nil {
 		// No step will have an entry that could tell.
 		entry := log.Open("setup.runtime", nil)
 		fmt.Fprintf(entry, "%s\n", err)
 		entry.Close(1)
-		return fmt.Errorf("%s: %w", texts.runtime, err)
+		return fmt.Errorf("%s: %w", textsFor(what.Job).runtime, err)
 	}
 	defer func() { err = errors.Join(err, r.teardown(ctx, session.Close)) }()
+	defer r.keep(ctx, session, what, log, changed)()
 
-	return runSteps(ctx, session, prefix, steps)
+	err = runSteps(ctx, session, prefix, steps)
+	if errors.Is(err, runtime.ErrLeaseLost) && ctx.Err() == nil {
+		// Another executor has it, under the same lease: what this one sends would stand in its way.
+		log.Abandon(err)
+	}
+	return err
+}
+
+func (r *Runner) runtimeJob(job api.Job, dir string, steps []step, log command.Log) runtime.Job {
+	return runtime.Job{
+		ID:           job.ID,
+		Queue:        cmp.Or(job.Queue, r.config.Queue),
+		Attempt:      job.Attempt,
+		Executor:     r.config.ExecutorName,
+		WorkspaceDir: dir,
+		DockerAuth:   r.dockerAuth(job),
+		Steps:        runtimeSteps(steps),
+		Log:          log,
+	}
 }
 
 func runtimeSteps(steps []step) []runtime.Step {

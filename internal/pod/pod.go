@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
+	"time"
 )
 
 // Paths in a pod's containers.
@@ -25,6 +26,14 @@ const (
 	// PrivateDir is the agent's alone: what steps wrote, and AttachSocket, where the executor's connections come in.
 	PrivateDir   = "/var/lib/podagent"
 	AttachSocket = PrivateDir + "/attach.sock"
+)
+
+// Bounds that both ends keep to.
+const (
+	// Silence is how long either end of an executor's connection may say nothing. The executor pings four times as often.
+	Silence = 15 * time.Second
+	// MaxKept bounds each thing that the agent keeps for a later executor, in bytes.
+	MaxKept = 8 << 20
 )
 
 // Environment of the containers' first processes, which steps do not inherit.

@@ -70,6 +70,28 @@ type Session interface {
 	Close(ctx context.Context) error
 }
 
+// Keeper is a Session whose job goes on when its executor dies.
+type Keeper interface {
+	Session
+	// Keep stores content with the job under a name, in place of what it stored there, where Orphan.Recall finds it. It holds secrets as safe as the
+	// executor's memory does. It may be called beside Run. Content has at most MaxKept bytes.
+	Keep(ctx context.Context, name string, content []byte) error
+}
+
+// MaxKept bounds what Keep is given, in bytes.
+const MaxKept = 8 << 20
+
+// Orphan is the place of a job whose executor is no more. It belongs to this executor alone, and either Resume or Discard is called.
+type Orphan interface {
+	// Recall returns what was kept under a name, fs.ErrNotExist when nothing was.
+	Recall(ctx context.Context, name string) ([]byte, error)
+	// Resume opens the job's session anew; WorkspaceDir is not needed. The job's steps are run from the first one on: what has run, or runs, is not run
+	// again, but its output comes again from its first byte on, and its result; likewise the answers of TakeFile.
+	Resume(ctx context.Context, job Job) (Session, error)
+	// Discard removes it.
+	Discard(ctx context.Context) error
+}
+
 // Job is what a runtime needs to know of a job.
 type Job struct {
 	ID    int64

@@ -15,14 +15,18 @@ type entry struct {
 	key     string
 	command []string
 	started time.Time
+	// number is that of its record.
+	number int
 
 	mu             sync.Mutex
 	buffer         buffer
 	stdout, stderr *stream
 	notes          *stream
 	closed         bool
-	exitCode       int
-	took           time.Duration
+	// held keeps what there is from being sent until the entry is closed.
+	held     bool
+	exitCode int
+	took     time.Duration
 
 	// Of the upload loop only: the entry's id at the frontend, how much of the buffer is there, and until when updates rest.
 	added bool
@@ -39,9 +43,27 @@ func newEntry(l *Logger, key string, words []string) *entry {
 	return e
 }
 
-func (e *entry) Write(p []byte) (int, error) { return e.notes.Write(p) }
-func (e *entry) Stdout() io.Writer           { return e.stdout }
-func (e *entry) Stderr() io.Writer           { return e.stderr }
+func (e *entry) Write(p []byte) (int, error) {
+	n, err := e.notes.Write(p)
+	e.recordNotes()
+	return n, err
+}
+
+// recordNotes keeps for a later log what it couldn't know: notes before all output, which comes again.
+func (e *entry) recordNotes() {
+	e.mu.Lock()
+	notes := ""
+	if !e.closed && !e.stdout.used && !e.stderr.used && len(e.buffer.data) <= maxRecordedNotes {
+		notes = string(e.buffer.data)
+	}
+	e.mu.Unlock()
+	if notes != "" {
+		e.logger.record(e.number, func(r *Record) { r.Notes = notes })
+	}
+}
+
+func (e *entry) Stdout() io.Writer { return e.stdout }
+func (e *entry) Stderr() io.Writer { return e.stderr }
 
 // Close ends the entry; what streams hold back goes to the buffer first.
 func (e *entry) Close(exitCode int) { e.close(exitCode, "") }
@@ -77,6 +99,7 @@ func (e *entry) drop() {
 type state struct {
 	out      []byte
 	closed   bool
+	held     bool
 	exitCode int
 	took     time.Duration
 }
@@ -84,7 +107,7 @@ type state struct {
 func (e *entry) state() state {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return state{out: e.buffer.from(0), closed: e.closed, exitCode: e.exitCode, took: e.took}
+	return state{out: e.buffer.from(0), closed: e.closed, held: e.held && !e.closed, exitCode: e.exitCode, took: e.took}
 }
 
 func (s state) wire(e *entry) api.ExecutionLogEntry {
@@ -101,6 +124,8 @@ type stream struct {
 	entry  *entry
 	lines  lines
 	masked *mask.Stream
+	// used is true once something was written.
+	used bool
 }
 
 func newStream(e *entry, prefix string) *stream {
@@ -116,6 +141,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	if s.entry.closed {
 		return len(p), nil
 	}
+	s.used = true
 	return s.masked.Write(p)
 }
 

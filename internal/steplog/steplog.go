@@ -57,6 +57,11 @@ type Options struct {
 	// RetryFor is how long additions and last updates are repeated in one outage, which ends with the next call that succeeds; 1 min
 	// by default. After that each is tried once.
 	RetryFor time.Duration
+	// Records are those of a log of the same job that did not come to its end. The entries that it opened are opened again, and are the same ones: what it has
+	// sent of them is sent again from its beginning, but for entries that were done, which take nothing more.
+	Records []Record
+	// Changed is called, and must return at once, when Records has changed; nil for nobody.
+	Changed func()
 }
 
 // NoteReserve is how many bytes of notes an entry takes after its output has reached its bound, so that the reason of an end is
@@ -66,6 +71,9 @@ const NoteReserve = 64 << 10
 func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = log.NoOp()
+	}
+	if o.Changed == nil {
+		o.Changed = func() {}
 	}
 	o.MaxEntryBytes = cmp.Or(max(o.MaxEntryBytes, 0), 100<<20)
 	o.MaxLineBytes = min(cmp.Or(max(o.MaxLineBytes, 0), o.MaxEntryBytes), o.MaxEntryBytes)
@@ -97,6 +105,11 @@ type Logger struct {
 	ended   bool
 	pending []*entry
 	errs    []error
+	records []Record
+	// again tells of each record of the log before this one whether its entry has yet to be opened again.
+	again []bool
+	// removed is closed when an entry is no longer pending.
+	removed chan struct{}
 
 	// outage is when additions and last updates began to fail; the zero time while calls succeed. Used by the upload loop only.
 	outage time.Time
@@ -118,6 +131,9 @@ func New(uploader Uploader, masker *mask.Masker, options Options) *Logger {
 		slots:    make(chan struct{}, options.MaxPending),
 		flushing: make(chan struct{}),
 		done:     make(chan struct{}),
+		records:  slices.Clone(options.Records),
+		again:    slices.Repeat([]bool{true}, len(options.Records)),
+		removed:  make(chan struct{}),
 	}
 	go l.upload()
 	return l
@@ -130,12 +146,7 @@ func (l *Logger) Open(key string, words []string) command.Entry {
 	defer timeout.Stop()
 	select {
 	case l.slots <- struct{}{}:
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if !l.ended {
-			e := newEntry(l, key, l.maskWords(words))
-			l.pending = append(l.pending, e)
-			l.notify()
+		if e := l.open(key, words); e != nil {
 			return e
 		}
 		<-l.slots
@@ -146,6 +157,25 @@ func (l *Logger) Open(key string, words []string) command.Entry {
 	l.options.Logger.Warn("log entry is dropped", log.String("key", key))
 	e := newEntry(l, key, nil)
 	e.drop()
+	return e
+}
+
+// open makes an entry that is pending; nil when the log has ended.
+func (l *Logger) open(key string, words []string) *entry {
+	defer l.options.Changed()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return nil
+	}
+	e := l.enter(key, words)
+	if l.records[e.number].Done {
+		e.drop()
+		<-l.slots
+		return e
+	}
+	l.pending = append(l.pending, e)
+	l.notify()
 	return e
 }
 

@@ -54,6 +54,9 @@ func (l *Logger) upload() {
 // updated on ticks only.
 func (l *Logger) send(e *entry, tick bool) (finished bool) {
 	state := e.state()
+	if state.held {
+		return false
+	}
 	if !e.added {
 		add := func(ctx context.Context) (err error) {
 			e.id, err = l.uploader.AddEntry(ctx, state.wire(e))
@@ -63,6 +66,7 @@ func (l *Logger) send(e *entry, tick bool) (finished bool) {
 			return l.giveUp(e, err)
 		}
 		e.added, e.sent = true, len(state.out)
+		l.record(e.number, func(r *Record) { r.ID, r.Done = e.id, state.closed })
 		return state.closed
 	}
 	update := func(ctx context.Context) error { return l.uploader.UpdateEntry(ctx, e.id, state.wire(e)) }
@@ -71,6 +75,7 @@ func (l *Logger) send(e *entry, tick bool) (finished bool) {
 		if err := l.persist(e, "its last update at the frontend", update); err != nil {
 			return l.giveUp(e, err)
 		}
+		l.record(e.number, func(r *Record) { r.Done = true })
 		return true
 	case tick && len(state.out) > e.sent && !time.Now().Before(e.rest):
 		started := time.Now()
@@ -150,5 +155,7 @@ func (l *Logger) remove(e *entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pending = slices.DeleteFunc(l.pending, func(other *entry) bool { return other == e })
+	close(l.removed)
+	l.removed = make(chan struct{})
 	<-l.slots
 }

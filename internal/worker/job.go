@@ -26,8 +26,9 @@ func (e *DeadlineError) Error() string {
 // Is makes the error one of context.DeadlineExceeded's kind.
 func (e *DeadlineError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// runJob runs one dequeued job from its first heartbeat to its report.
-func (w *Worker) runJob(job api.Job) {
+// runJob runs one job from its first heartbeat to its report. Admitted is called once heartbeats name it, or never will.
+func (w *Worker) runJob(resumed Resumed, admitted func()) {
+	job := resumed.Job
 	logger := w.logger.With(log.Int64("jobID", job.ID), log.String("repositoryName", job.RepositoryName), log.String("commit", job.Commit))
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
@@ -35,21 +36,24 @@ func (w *Worker) runJob(job api.Job) {
 
 	uid := job.UID()
 	entry, err := w.admit(ctx, uid, cancel)
+	admitted()
 	if err != nil {
 		w.report(ctx, logger, job, reportOf(err, err))
 		return
 	}
 	defer w.running.remove(uid)
-	w.beatNow()
+	if resumed.Began.IsZero() {
+		resumed.Began = time.Now()
+	}
 	if limit := w.limit(job); limit > 0 {
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, limit, &DeadlineError{limit})
+		ctx, stop = context.WithDeadlineCause(ctx, resumed.Began.Add(limit), &DeadlineError{limit})
 		defer stop()
 	}
 	done := w.config.Metrics.handling()
-	err = w.handler.Handle(ctx, job)
+	err = resumed.Handle(ctx)
 	done(err)
-	if !w.running.end(entry) {
+	if !w.running.end(entry) || errors.Is(err, runtime.ErrLeaseLost) {
 		logger.Warn("job ended without a lease, its result is dropped", log.Error(err))
 		return
 	}

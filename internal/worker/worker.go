@@ -52,6 +52,17 @@ type Config struct {
 	DrainTimeout time.Duration
 	// Metrics may be nil.
 	Metrics *Metrics
+	// Resumed are jobs that this executor holds already. They run first, all at once.
+	Resumed []Resumed
+}
+
+// Resumed is a job that was begun before this worker was.
+type Resumed struct {
+	Job api.Job
+	// Began is when; MaxRuntime and the job's own limit count from there.
+	Began time.Time
+	// Handle runs the rest of it, as Handler.Handle does.
+	Handle func(context.Context) error
 }
 
 const (
@@ -121,6 +132,7 @@ func (w *Worker) Run(ctx context.Context) {
 	defer context.AfterFunc(ctx, w.Stop)()
 
 	var jobs sync.WaitGroup
+	w.resume(&jobs)
 	heartbeats := w.startHeartbeats()
 	w.takeJobs(&jobs)
 	w.Drain()
@@ -141,6 +153,27 @@ func (w *Worker) boundDrain() (disarm func()) {
 		w.Stop()
 	})
 	return func() { timer.Stop() }
+}
+
+// resume goes on with the jobs that are this worker's from the beginning. The first heartbeat names them: their leases have not been renewed for a while.
+func (w *Worker) resume(jobs *sync.WaitGroup) {
+	var admitted sync.WaitGroup
+	for _, resumed := range w.config.Resumed {
+		admitted.Add(1)
+		holdsSlot := false
+		select {
+		case w.slots <- struct{}{}:
+			holdsSlot = true
+		default: // more than the executor before had
+		}
+		jobs.Go(func() {
+			if holdsSlot {
+				defer func() { <-w.slots }()
+			}
+			w.runJob(resumed, admitted.Done)
+		})
+	}
+	admitted.Wait()
 }
 
 // takeJobs dequeues until it is time to end.
@@ -167,7 +200,7 @@ func (w *Worker) takeJobs(jobs *sync.WaitGroup) {
 		taken++
 		jobs.Go(func() {
 			defer func() { <-w.slots }()
-			w.runJob(job)
+			w.runJob(Resumed{Job: job, Handle: func(ctx context.Context) error { return w.handler.Handle(ctx, job) }}, w.beatNow)
 		})
 	}
 	w.logger.Info("maximum number of jobs reached", log.Int("jobs", w.config.TotalJobs))

@@ -33,6 +33,8 @@ type Options struct {
 	Containers int
 	// Unattended is how long the agent lives without an executor.
 	Unattended time.Duration
+	// Silence is how long an attached executor may say nothing; pod.Silence by default.
+	Silence time.Duration
 }
 
 // ErrUnattended ends an agent that no executor speaks with any more.
@@ -53,8 +55,15 @@ type Agent struct {
 	containers []*container
 	working    sync.WaitGroup
 
-	mu       sync.Mutex
-	attached int
+	kept  keep
+	taken answers
+
+	mu sync.Mutex
+	// holder is whose pod it is; empty until somebody has claimed it.
+	holder   string
+	visitors map[*visitor]bool
+	// changed is closed when any of the two has changed.
+	changed chan struct{}
 	// alone ends the agent; it is stopped while an executor is attached.
 	alone *time.Timer
 	// began is true once a step may have used the workspace.
@@ -65,7 +74,13 @@ type Agent struct {
 func Run(ctx context.Context, options Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	a := &Agent{options: options}
+	if options.Silence <= 0 {
+		options.Silence = pod.Silence
+	}
+	a := &Agent{
+		options: options, kept: keep{content: map[string][]byte{}}, taken: answers{given: map[question]answer{}},
+		visitors: map[*visitor]bool{}, changed: make(chan struct{}),
+	}
 	for i := range options.Containers {
 		a.containers = append(a.containers, &container{number: i, registered: make(chan struct{}), begun: make(chan struct{})})
 	}
@@ -147,31 +162,14 @@ func readLine(from io.Reader) (string, error) {
 	return "", errors.New("too long a line")
 }
 
-// attach serves an executor.
-func (a *Agent) attach(ctx context.Context, conn net.Conn) {
-	a.mu.Lock()
-	a.attached++
-	a.alone.Stop()
-	a.mu.Unlock()
-	defer func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if a.attached--; a.attached == 0 {
-			a.alone.Reset(a.options.Unattended)
-		}
-	}()
-	_ = channel.Serve(ctx, conn, a.handle) // ends with the connection, and what goes on goes on
-}
-
-func (a *Agent) handle(ctx context.Context, x channel.Exchange) channel.Result {
-	result, err := a.do(ctx, x)
-	if err != nil {
-		result.Error = channel.ErrorOf(err)
+func (a *Agent) do(ctx context.Context, v *visitor, x channel.Exchange) (channel.Result, error) {
+	if claim := x.Request.Claim; claim != nil {
+		err := a.claim(ctx, v, *claim)
+		return channel.Result{Sizes: a.sizes()}, err
 	}
-	return result
-}
-
-func (a *Agent) do(ctx context.Context, x channel.Exchange) (channel.Result, error) {
+	if !a.holds(v) {
+		return channel.Result{}, errHeld
+	}
 	switch request := x.Request; {
 	case request.Unpack != nil:
 		return channel.Result{}, a.unpack(x.Input)
@@ -179,12 +177,25 @@ func (a *Agent) do(ctx context.Context, x channel.Exchange) (channel.Result, err
 		return channel.Result{}, a.write(*request.Write, x.Input)
 	case request.Take != nil:
 		return channel.Result{}, a.take(*request.Take, x.Stdout)
+	case request.Keep != nil:
+		return channel.Result{}, a.kept.put(request.Keep.Name, x.Input)
+	case request.Recall != nil:
+		return channel.Result{}, a.kept.send(request.Recall.Name, x.Stdout)
 	case request.Begin != nil:
 		return channel.Result{}, a.begin(ctx, *request.Begin, x.Signals)
 	case request.Follow != nil:
 		return a.follow(ctx, *request.Follow, x)
 	}
 	return channel.Result{}, errors.New("the request asks for nothing that this agent knows")
+}
+
+// sizes are what the steps have written.
+func (a *Agent) sizes() []int64 {
+	var all []int64
+	for _, c := range a.containers {
+		all = append(all, c.written())
+	}
+	return all
 }
 
 func (a *Agent) container(i int) (*container, error) {

@@ -38,11 +38,17 @@ type site struct {
 
 func serve(t *testing.T, containers int, unattended time.Duration) *site {
 	t.Helper()
+	return serveWith(t, containers, func(o *Options) { o.Unattended = unattended })
+}
+
+func serveWith(t *testing.T, containers int, adjust func(*Options)) *site {
+	t.Helper()
 	dir := t.TempDir()
 	s := &site{ended: make(chan error, 1), Options: Options{
 		Workspace: filepath.Join(dir, "job"), PrivateDir: filepath.Join(dir, "own"), StepSocket: filepath.Join(dir, "s"), AttachSocket: filepath.Join(dir, "a"),
-		Key: key, Containers: containers, Unattended: unattended,
+		Key: key, Containers: containers,
 	}}
+	adjust(&s.Options)
 	for _, made := range []string{s.Workspace, s.PrivateDir} {
 		require.NoError(t, os.Mkdir(made, 0o755))
 	}
@@ -66,12 +72,25 @@ func dial(t *testing.T, socket string) net.Conn {
 	return conn
 }
 
-// attach is an executor's connection.
-func (s *site) attach(t *testing.T) *channel.Client {
+// visit is an executor's connection.
+func (s *site) visit(t *testing.T) *channel.Client {
 	t.Helper()
-	client, err := channel.Connect(t.Context(), dial(t, s.AttachSocket), channel.Timing{})
+	client, err := channel.Connect(t.Context(), dial(t, s.AttachSocket), channel.Timing{Silence: s.Silence})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func claim(holder string, after time.Duration) channel.Request {
+	return channel.Request{Claim: &channel.Claim{Holder: holder, After: after}}
+}
+
+// attach is a connection of the executor that holds the pod.
+func (s *site) attach(t *testing.T) *channel.Client {
+	t.Helper()
+	client := s.visit(t)
+	_, err := client.Do(t.Context(), claim("holder", 0), channel.Streams{})
+	require.NoError(t, err)
 	return client
 }
 

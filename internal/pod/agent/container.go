@@ -100,6 +100,16 @@ func (c *container) begin(ctx context.Context, path string, program channel.Prog
 	return nil
 }
 
+// written is how many bytes of records there are.
+func (c *container) written() int64 {
+	select {
+	case <-c.begun:
+		return c.spool.Size()
+	default:
+		return 0
+	}
+}
+
 // follow copies the step's output to its end, and returns its result. Signals go to the step.
 func (c *container) follow(ctx context.Context, offset int64, x channel.Exchange) (channel.Result, error) {
 	select {

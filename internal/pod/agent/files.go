@@ -47,7 +47,7 @@ func (a *Agent) unpack(content io.Reader) error {
 }
 
 func (a *Agent) take(t channel.Take, out io.Writer) error {
-	content, err := jobtree.TakeFile(a.options.Workspace, t.Path, min(t.Limit, maxTaken))
+	content, err := a.taken.get(t, func() ([]byte, error) { return jobtree.TakeFile(a.options.Workspace, t.Path, min(t.Limit, maxTaken)) })
 	if err != nil {
 		return err
 	}

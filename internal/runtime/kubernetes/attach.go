@@ -70,7 +70,7 @@ func (r *Runtime) attach(ctx context.Context, podName string) (*connection, erro
 		streamErr = exec.StreamWithContext(streaming, remotecommand.StreamOptions{Stdin: far, Stdout: far, Stderr: said})
 		_ = far.Close()
 	})
-	c.Client, err = channel.Connect(ctx, near, channel.Timing{})
+	c.Client, err = channel.Connect(ctx, near, channel.Timing{Silence: pod.Silence})
 	if err != nil {
 		cancel()
 		<-ended
@@ -83,6 +83,27 @@ func (r *Runtime) attach(ctx context.Context, podName string) (*connection, erro
 		return nil, fmt.Errorf("attaching to the pod's agent: %w", err)
 	}
 	return c, nil
+}
+
+var errHeld = errors.New("another executor has taken this job over")
+
+// claim attaches to the agent of a pod for a holder, who then has it (channel.Claim). Sizes are what the steps have written. The error is errHeld when the
+// pod is another's.
+func (r *Runtime) claim(ctx context.Context, podName, holder string, after time.Duration) (conn *connection, sizes []int64, err error) {
+	conn, err = r.attach(ctx, podName)
+	if err != nil {
+		return nil, nil, err
+	}
+	result, err := conn.Do(ctx, channel.Request{Claim: &channel.Claim{Holder: holder, After: after}}, channel.Streams{})
+	if err != nil {
+		conn.close()
+		var answer *channel.Error
+		if errors.As(err, &answer) && answer.Reason == channel.ReasonHeld {
+			err = errHeld
+		}
+		return nil, nil, fmt.Errorf("claiming the pod: %w", err)
+	}
+	return conn, result.Sizes, nil
 }
 
 // maxSaid bounds what is kept of the other side's errors, in bytes.

@@ -5,12 +5,6 @@ package kubernetes
 import (
 	"context"
 	"fmt"
-	"io"
-	stdlog "log"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,7 +17,6 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 
 	"github.com/open-executor/executor/internal/command/commandtest"
 	"github.com/open-executor/executor/internal/fault"
@@ -108,8 +101,8 @@ func TestConnectionsThatBreak(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	proxied := *s
-	front := newCutter(t, s.config)
-	proxied.config = &rest.Config{Host: front.URL, QPS: 200, Burst: 400}
+	front := newFront(t, s.config)
+	proxied.config = front.config()
 	e, log := proxied.executor(t, nil), commandtest.NewLog()
 	stop := make(chan struct{})
 	cutting := make(chan int)
@@ -118,7 +111,7 @@ func TestConnectionsThatBreak(t *testing.T) {
 		for ticker := time.NewTicker(2 * time.Second); ; cuts++ {
 			select {
 			case <-ticker.C:
-				front.CloseClientConnections()
+				front.cut()
 			case <-stop:
 				ticker.Stop()
 				cutting <- cuts
@@ -130,25 +123,6 @@ func TestConnectionsThatBreak(t *testing.T) {
 	close(stop)
 	require.Greater(t, <-cutting, 3)
 	requireWhole(t, log)
-}
-
-// newCutter is a way to the API server whose connections can be cut.
-func newCutter(t testing.TB, config *rest.Config) *httptest.Server {
-	t.Helper()
-	target, err := url.Parse(config.Host)
-	require.NoError(t, err)
-	secure, err := rest.TLSConfigFor(config)
-	require.NoError(t, err)
-	secure.NextProtos = []string{"http/1.1"}
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.FlushInterval = -1
-	behind := &http.Transport{TLSClientConfig: secure}
-	t.Cleanup(behind.CloseIdleConnections)
-	proxy.Transport = behind
-	proxy.ErrorLog = stdlog.New(io.Discard, "", 0) // it would tell of each cut
-	front := httptest.NewServer(proxy)
-	t.Cleanup(front.Close)
-	return front
 }
 
 // It runs alone: others ask the API server beside the runtime.

@@ -118,19 +118,41 @@ func (e *executor) leftovers(ctx context.Context) ([]string, error) {
 	for _, object := range secrets.Items {
 		left = append(left, "secret "+object.Name)
 	}
+	claims, err := e.client.CoreV1().PersistentVolumeClaims(e.namespace).List(ctx, selector)
+	if err != nil {
+		return nil, err
+	}
+	for _, object := range claims.Items {
+		if object.DeletionTimestamp != nil {
+			continue // the cluster waits until it has seen that no pod has it
+		}
+		left = append(left, "claim "+object.Name)
+	}
 	sort.Strings(left)
 	return left, nil
 }
 
-func put(ctx context.Context, s runtime.Session, name string, content []byte) error {
-	return s.(*session).write(ctx, name, 0o755, content)
+func put(ctx context.Context, opened runtime.Session, name string, content []byte) error {
+	if s, several := opened.(*steps); several {
+		opened = s.pod
+	}
+	return opened.(*session).write(ctx, name, 0o755, content)
 }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
+	conform(t, nil)
+}
+
+func TestConformanceOfAPodPerStep(t *testing.T) {
+	t.Parallel()
+	conform(t, func(o *Options) { o.PodPerStep = true })
+}
+
+func conform(t *testing.T, adjust func(*Options)) {
 	s := newSite(t)
 	runtimetest.Run(t, func(t *testing.T) runtimetest.Harness {
-		e := s.executor(t, nil)
+		e := s.executor(t, adjust)
 		return runtimetest.Harness{
 			Runtime: e.runtime, Executor: e.name, Workspaces: e.dir, Image: s.image, Grace: testGrace, MemoryLimit: testMemory, Put: put, Leftovers: e.leftovers,
 		}

@@ -16,12 +16,14 @@ import (
 const (
 	labelManagedBy = "app.kubernetes.io/managed-by"
 	managedBy      = "open-executor"
-	// labelExecutor has executorLabel, annotationExecutor the name itself.
+	// labelExecutor has executorLabel, annotationExecutor, of Jobs and pods, the name itself.
 	labelExecutor      = "open-executor.dev/executor"
 	annotationExecutor = "open-executor.dev/executor"
 	labelQueue         = "open-executor.dev/queue"
 	labelJob           = "open-executor.dev/job"
 	labelAttempt       = "open-executor.dev/attempt"
+	// labelPool has Options.Pool.
+	labelPool = "open-executor.dev/pool"
 	// labelObject is the name of the Job, also on what belongs to it.
 	labelObject = "open-executor.dev/object"
 )
@@ -45,8 +47,8 @@ func objectName(job runtime.Job) string {
 	return fmt.Sprintf("executor-%s-%d-%s", fit(job.Queue, 16), job.ID, strings.ToLower(rand.Text()[:8]))
 }
 
-func labels(job runtime.Job, object string) map[string]string {
-	return map[string]string{
+func (r *Runtime) labels(job runtime.Job, object string) map[string]string {
+	all := map[string]string{
 		labelManagedBy: managedBy,
 		labelExecutor:  executorLabel(job.Executor),
 		labelQueue:     fit(job.Queue, 63),
@@ -54,6 +56,10 @@ func labels(job runtime.Job, object string) map[string]string {
 		labelAttempt:   strconv.Itoa(job.Attempt),
 		labelObject:    object,
 	}
+	if r.options.Pool != "" {
+		all[labelPool] = r.options.Pool
+	}
+	return all
 }
 
 // containerName tells people which step a container is for.

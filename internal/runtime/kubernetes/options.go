@@ -26,13 +26,16 @@ type Options struct {
 	// Resources are those of one step. A pod asks for them once, however many steps it has: they run one after another.
 	Resources corev1.ResourceRequirements
 	// ImagePullSecrets exist in the namespace.
-	ImagePullSecrets               []corev1.LocalObjectReference
-	JobAnnotations                 map[string]string
-	PodAnnotations                 map[string]string
-	AdditionalVolumes              []corev1.Volume
-	AdditionalVolumeMounts         []corev1.VolumeMount
-	VolumeSize                     resource.Quantity
-	VolumeClaim                    bool
+	ImagePullSecrets       []corev1.LocalObjectReference
+	JobAnnotations         map[string]string
+	PodAnnotations         map[string]string
+	AdditionalVolumes      []corev1.Volume
+	AdditionalVolumeMounts []corev1.VolumeMount
+	VolumeSize             resource.Quantity
+	VolumeClaim            bool
+	// PodPerStep gives each step a Job and a pod of its own, and the job a claim that they share (KUBERNETES_SINGLE_JOB_POD=false). Such a job does not
+	// survive its executor.
+	PodPerStep                     bool
 	RunAsUser, RunAsGroup, FSGroup *int64
 	// ImageUser leaves steps to their image's user, with the capabilities and the root file system of the cluster's default. Else pods keep to the
 	// Pod Security Standard "restricted".
@@ -48,6 +51,11 @@ type Options struct {
 	Unattended time.Duration
 	// Grace is the time between SIGTERM and SIGKILL.
 	Grace time.Duration
+	// Pool is the value of a label: executors of the same one serve the same queues of the same frontend, and take each other's pods over when they die.
+	// Empty for an executor by itself.
+	Pool string
+	// Orphaned is how long nobody must have come for a pod until another executor takes it over; 1.5 seconds.
+	Orphaned time.Duration
 	// Keep leaves Jobs behind, for debugging; pods end all the same.
 	Keep bool
 	// Observe, if set, is told of each step.
@@ -60,6 +68,7 @@ func (o Options) validated() (Options, error) {
 	}
 	for duration, otherwise := range map[*time.Duration]time.Duration{
 		&o.StartTime: 10 * time.Minute, &o.ImagePatience: 30 * time.Second, &o.Unattended: 5 * time.Minute, &o.Grace: time.Nanosecond,
+		&o.Orphaned: 1500 * time.Millisecond,
 	} {
 		if *duration <= 0 {
 			*duration = otherwise

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -40,21 +41,24 @@ var agentResources = corev1.ResourceRequirements{
 
 // jobObject is the Job of a session.
 func (r *Runtime) jobObject(s *session) *batchv1.Job {
-	annotations := map[string]string{annotationExecutor: s.job.Executor}
-	for key, value := range r.options.JobAnnotations {
-		annotations[key] = value
-	}
 	return &batchv1.Job{
-		ObjectMeta: metav1.ObjectMeta{Name: s.name, Labels: labels(s.job, s.name), Annotations: annotations},
+		ObjectMeta: metav1.ObjectMeta{Name: s.name, Labels: r.labels(s.job, s.name), Annotations: annotations(s.job, r.options.JobAnnotations)},
 		Spec: batchv1.JobSpec{
 			BackoffLimit:            new(int32(0)),
 			TTLSecondsAfterFinished: new(int32(keptFor)),
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: labels(s.job, s.name), Annotations: r.options.PodAnnotations},
+				ObjectMeta: metav1.ObjectMeta{Labels: r.labels(s.job, s.name), Annotations: annotations(s.job, r.options.PodAnnotations)},
 				Spec:       r.podSpec(s),
 			},
 		},
 	}
+}
+
+// annotations are the operator's and the executor's name.
+func annotations(job runtime.Job, more map[string]string) map[string]string {
+	all := map[string]string{annotationExecutor: job.Executor}
+	maps.Copy(all, more)
+	return all
 }
 
 func (r *Runtime) podSpec(s *session) corev1.PodSpec {
@@ -69,7 +73,7 @@ func (r *Runtime) podSpec(s *session) corev1.PodSpec {
 		Tolerations:                   r.options.Tolerations,
 		ImagePullSecrets:              r.options.ImagePullSecrets,
 		SecurityContext:               r.podSecurity(),
-		Volumes:                       append(r.volumes(), r.options.AdditionalVolumes...),
+		Volumes:                       append(r.volumes(s.volume), r.options.AdditionalVolumes...),
 		InitContainers:                []corev1.Container{r.setup()},
 		Containers:                    []corev1.Container{r.agent(s)},
 	}
@@ -86,23 +90,29 @@ func (r *Runtime) podSpec(s *session) corev1.PodSpec {
 }
 
 // volumes are the job's, the one with what all containers begin with, and the agent's own.
-func (r *Runtime) volumes() []corev1.Volume {
+func (r *Runtime) volumes(shared *claim) []corev1.Volume {
 	empty := func(limit *resource.Quantity) corev1.VolumeSource {
 		return corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: limit}}
 	}
 	job := empty(new(r.options.VolumeSize.DeepCopy()))
-	if r.options.VolumeClaim {
-		job = corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{
-			Spec: corev1.PersistentVolumeClaimSpec{
-				AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-				Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: r.options.VolumeSize}},
-			},
-		}}}
+	switch {
+	case shared != nil:
+		job = corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: shared.name}}
+	case r.options.VolumeClaim:
+		job = corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{Spec: r.claimSpec()}}}
 	}
 	return []corev1.Volume{
 		{Name: jobVolume, VolumeSource: job},
 		{Name: sharedVolume, VolumeSource: empty(nil)},
 		{Name: privateVolume, VolumeSource: empty(nil)},
+	}
+}
+
+// claimSpec asks for a volume of the cluster's default class.
+func (r *Runtime) claimSpec() corev1.PersistentVolumeClaimSpec {
+	return corev1.PersistentVolumeClaimSpec{
+		AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: r.options.VolumeSize}},
 	}
 }
 
@@ -170,10 +180,12 @@ func (r *Runtime) step(s *session, i int, c *container) corev1.Container {
 
 func (r *Runtime) podSecurity() *corev1.PodSecurityContext {
 	context := &corev1.PodSecurityContext{
-		FSGroup:        r.options.FSGroup,
-		RunAsUser:      r.options.RunAsUser,
-		RunAsGroup:     r.options.RunAsGroup,
-		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		FSGroup: r.options.FSGroup,
+		// A claim that a step has filled isn't gone through again for each one that follows.
+		FSGroupChangePolicy: new(corev1.FSGroupChangeOnRootMismatch),
+		RunAsUser:           r.options.RunAsUser,
+		RunAsGroup:          r.options.RunAsGroup,
+		SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 	}
 	if r.options.ImageUser {
 		return context

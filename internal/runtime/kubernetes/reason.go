@@ -100,6 +100,9 @@ func (s *session) lost(ctx context.Context, entry command.Entry, err error) erro
 		host.Note(entry, host.StopReason(ctx))
 		return context.Cause(ctx)
 	}
+	if s.isTaken() {
+		return err
+	}
 	host.Note(entry, fmt.Sprintf("The step was lost: %s.", host.OneLine(err.Error())))
 	return fmt.Errorf("the step was lost: %w", err)
 }

@@ -5,7 +5,7 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"sync"
@@ -32,18 +32,21 @@ type Runtime struct {
 	web      *http.Client
 	client   kubernetes.Interface
 	executor string
-	options  Options
-	pods     *pods
+	// holder is this process, to the agents of pods.
+	holder  string
+	options Options
+	pods    *pods
+	orphans []runtime.Orphan
 
 	mu sync.Mutex
-	// open are the objects of sessions.
-	open map[string]bool
+	// ours are the Jobs that this process has made or taken over and that may be there still: true while their sessions are open.
+	ours map[string]bool
 }
 
 var _ runtime.Runtime = (*Runtime)(nil)
 
-// New returns a runtime that makes pods by the API server that config leads to, for the executor of that name. It waits until that answers, for a minute
-// at most.
+// New returns a runtime that makes pods by the API server that config leads to, for the executor of that name or, when another one of its pool is no more and
+// has left pods, as that one: see Executor and Orphans. It waits until the server answers, for a minute at most.
 func New(ctx context.Context, logger log.Logger, config *rest.Config, executor string, options Options) (*Runtime, error) {
 	// client-go's own words go to standard error, past our log; what matters of them comes as errors.
 	klog.SetLogger(logr.Discard())
@@ -59,14 +62,27 @@ func New(ctx context.Context, logger log.Logger, config *rest.Config, executor s
 	if err != nil {
 		return nil, err
 	}
-	watched, err := watchPods(ctx, logger, client, options.Namespace, executor)
-	if err != nil {
+	r := &Runtime{
+		logger: logger.Scoped("kubernetes"), config: config, web: web, client: client, executor: executor, holder: rand.Text(), options: options, ours: map[string]bool{},
+	}
+	left := r.takeOver(ctx)
+	if r.pods, err = watchPods(ctx, logger, client, options.Namespace, r.executor); err != nil {
+		for _, s := range left {
+			s.disconnect()
+		}
 		return nil, fmt.Errorf("watching pods in namespace %s: %w", options.Namespace, err)
 	}
-	return &Runtime{
-		logger: logger.Scoped("kubernetes"), config: config, web: web, client: client, executor: executor, options: options, pods: watched, open: map[string]bool{},
-	}, nil
+	for _, s := range left {
+		r.orphans = append(r.orphans, s)
+	}
+	return r, nil
 }
+
+// Executor is the name of the executor that this runtime's jobs are of.
+func (r *Runtime) Executor() string { return r.executor }
+
+// Orphans are what an executor of that name has left, which is this one's now.
+func (r *Runtime) Orphans() []runtime.Orphan { return r.orphans }
 
 // Close ends the watch. Sessions must be closed before.
 func (r *Runtime) Close() error {
@@ -78,47 +94,6 @@ func (r *Runtime) Close() error {
 // Capabilities implements runtime.Runtime.
 func (*Runtime) Capabilities() runtime.Capabilities {
 	return runtime.Capabilities{Kind: runtime.Kubernetes, StepPrefix: stepPrefix, Isolated: true, Limits: true}
-}
-
-// Reap implements runtime.Runtime: it removes what an executor of the same name has left. Pods of others end by themselves when nobody attaches to them any
-// more, and the cluster removes their Jobs (ttlSecondsAfterFinished).
-func (r *Runtime) Reap(ctx context.Context) (int, error) {
-	selector := metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(&metav1.LabelSelector{
-		MatchLabels: map[string]string{labelManagedBy: managedBy, labelExecutor: executorLabel(r.executor)},
-	})}
-	jobs, err := r.client.BatchV1().Jobs(r.options.Namespace).List(ctx, selector)
-	if err != nil {
-		return 0, fmt.Errorf("listing the Jobs of this executor: %w", err)
-	}
-	removed := 0
-	var all error
-	for _, job := range jobs.Items {
-		if r.isOpen(job.Name) || job.DeletionTimestamp != nil || r.options.Keep && job.Status.CompletionTime == nil && len(job.Status.Conditions) > 0 {
-			continue
-		}
-		if err := r.deleteJob(ctx, job.Name); err != nil {
-			all = errors.Join(all, err)
-			continue
-		}
-		removed++
-	}
-	return removed, all
-}
-
-func (r *Runtime) isOpen(object string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.open[object]
-}
-
-func (r *Runtime) setOpen(object string, open bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if open {
-		r.open[object] = true
-	} else {
-		delete(r.open, object)
-	}
 }
 
 // deleteJob deletes a Job and, by its owner references, all that belongs to it.

@@ -19,15 +19,15 @@ func (r *Runtime) createPullSecret(ctx context.Context, s *session, auth api.Doc
 	if err != nil {
 		return err
 	}
-	secret, err := r.client.CoreV1().Secrets(r.options.Namespace).Create(ctx, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: s.name, Labels: labels(s.job, s.name)},
+	s.pullSecret = s.name // also on error: the answer may have been lost
+	_, err = r.client.CoreV1().Secrets(r.options.Namespace).Create(ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: s.name, Labels: r.labels(s.job, s.name)},
 		Type:       corev1.SecretTypeDockerConfigJson,
 		Data:       map[string][]byte{corev1.DockerConfigJsonKey: config},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		return fmt.Errorf("creating the Secret with the job's registry credentials: %w", err)
 	}
-	s.pullSecret = secret.Name
 	return nil
 }
 

@@ -44,13 +44,23 @@ type session struct {
 	// key makes the containers' passes.
 	key        string
 	containers []*container
+	// volume is shared with other pods of the job; nil for one of its own.
+	volume *claim
 	// pullSecret is empty when there is none.
 	pullSecret string
 	created    bool
+	// questions is how many files were asked for: a later executor asks for the same ones in the same order.
+	questions int
 
 	mu   sync.Mutex
 	conn *connection
+	// taken is set once another executor has the pod.
+	taken bool
+	// again is, for each container, how much output of its step comes again because an executor before this one may have had it.
+	again []int64
 }
+
+var _ runtime.Keeper = (*session)(nil)
 
 // container is a step's. It serves one step.
 type container struct {
@@ -64,23 +74,34 @@ func (r *Runtime) Open(ctx context.Context, job runtime.Job) (runtime.Session, e
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	if r.options.PodPerStep {
+		return r.openSteps(ctx, job)
+	}
 	s := &session{runtime: r, job: job, name: objectName(job), key: rand.Text(), containers: stepContainers(job.Steps)}
-	entry := job.Log.Open(startKey, nil)
-	err := s.start(ctx, entry)
+	if err := s.open(ctx, s.sendWorkspace); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// open makes the pod and, once it runs, its workspace. On error nothing is left.
+func (s *session) open(ctx context.Context, workspace func(context.Context) error) error {
+	entry := s.job.Log.Open(startKey, nil)
+	err := s.start(ctx, entry, workspace)
 	if err == nil {
 		entry.Close(0)
-		return s, nil
+		return nil
 	}
 	host.Note(entry, err.Error())
 	entry.Close(1)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 	defer cancel()
-	return nil, errors.Join(err, s.remove(ctx))
+	return errors.Join(err, s.remove(ctx))
 }
 
-func (s *session) start(ctx context.Context, entry command.Entry) error {
+func (s *session) start(ctx context.Context, entry command.Entry, workspace func(context.Context) error) error {
 	began := time.Now()
-	s.runtime.setOpen(s.name, true)
+	s.runtime.mark(s.name, true)
 	if err := s.create(ctx); err != nil {
 		return err
 	}
@@ -91,7 +112,7 @@ func (s *session) start(ctx context.Context, entry command.Entry) error {
 		return err
 	}
 	running := time.Since(began)
-	if err := s.sendWorkspace(ctx); err != nil {
+	if err := workspace(ctx); err != nil {
 		return fmt.Errorf("copying the workspace into the pod: %w", err)
 	}
 	host.Note(entry, fmt.Sprintf("Pod %s runs on node %s after %s; the workspace was there after %s.",
@@ -107,15 +128,17 @@ func (s *session) create(ctx context.Context) error {
 			return classed(err)
 		}
 	}
+	s.created = true // also on error: the answer may have been lost
 	made, err := r.client.BatchV1().Jobs(r.options.Namespace).Create(ctx, r.jobObject(s), metav1.CreateOptions{})
 	if err != nil {
 		return classed(fmt.Errorf("creating job: %w", err))
 	}
-	s.created = true
 	if s.pullSecret != "" {
-		return classed(r.adopt(ctx, s, made))
+		if err := r.adopt(ctx, s, made); err != nil {
+			return classed(err)
+		}
 	}
-	return nil
+	return classed(s.volume.attach(ctx, made))
 }
 
 // classed makes the API server's refusals the operator's: permissions, and settings that make no valid object.
@@ -150,9 +173,10 @@ func (s *session) TakeFile(ctx context.Context, path string, limit int64) ([]byt
 	ctx, enough := context.WithCancelCause(ctx)
 	defer enough(nil)
 	content := &agentstep.Taken{Limit: limit, From: "pod", Exceeded: enough}
+	s.questions++
 	err := s.asking(ctx, func(conn *connection) error {
 		content.Reset()
-		_, err := conn.Do(ctx, channel.Request{Take: &channel.Take{Path: path, Limit: limit}}, channel.Streams{Stdout: content})
+		_, err := conn.Do(ctx, channel.Request{Take: &channel.Take{Path: path, Limit: limit, Number: s.questions}}, channel.Streams{Stdout: content})
 		return err
 	})
 	switch {
@@ -174,8 +198,8 @@ func (s *session) write(ctx context.Context, path string, mode fs.FileMode, cont
 
 // Close implements runtime.Session. What can't be removed, Reap of a later executor goes on trying, and the cluster removes it when its time is over.
 func (s *session) Close(ctx context.Context) error {
-	if s.runtime.options.Keep {
-		s.runtime.setOpen(s.name, false)
+	if s.runtime.options.Keep || s.isTaken() {
+		s.runtime.forget(s.name)
 		s.disconnect()
 		return nil
 	}
@@ -192,8 +216,17 @@ func (s *session) Close(ctx context.Context) error {
 
 // remove deletes what was created, and waits until the pod is gone.
 func (s *session) remove(ctx context.Context) error {
-	defer s.runtime.setOpen(s.name, false)
 	s.disconnect()
+	err := s.delete(ctx)
+	if err != nil {
+		s.runtime.mark(s.name, false) // Reap goes on
+		return err
+	}
+	s.runtime.forget(s.name)
+	return nil
+}
+
+func (s *session) delete(ctx context.Context) error {
 	var err error
 	if s.created {
 		err = s.runtime.deleteJob(ctx, s.name)

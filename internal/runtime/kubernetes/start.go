@@ -12,6 +12,7 @@ import (
 
 	"github.com/open-executor/executor/internal/command"
 	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/runtime"
 	"github.com/open-executor/executor/internal/runtime/host"
 	"github.com/open-executor/executor/internal/vm/channel"
 )
@@ -45,8 +46,7 @@ func (s *session) awaitAgent(ctx context.Context, entry command.Entry) (podName,
 			if why := gone(pod); why != nil {
 				return "", "", why
 			}
-			// The agent's container is the next to start. The kubelet tells of it a second later: attaching finds out sooner.
-			if status := statusOf(pod, setupContainer); status != nil && status.State.Terminated != nil && status.State.Terminated.ExitCode == 0 {
+			if hasAgent(pod) {
 				return pod.Name, pod.Spec.NodeName, nil
 			}
 			sentence, fatal := s.keeps(pod)
@@ -74,6 +74,13 @@ func (s *session) awaitAgent(ctx context.Context, entry command.Entry) (podName,
 			return "", "", err
 		}
 	}
+}
+
+// hasAgent tells whether a pod's agent runs or is about to: its container is the next after that of the set-up. The kubelet tells of it a second later, and
+// attaching finds out sooner.
+func hasAgent(pod *corev1.Pod) bool {
+	status := statusOf(pod, setupContainer)
+	return status != nil && status.State.Terminated != nil && status.State.Terminated.ExitCode == 0
 }
 
 // keeps is what keeps a pod's agent from running: a sentence for the log, or an error where waiting is of no use.
@@ -130,22 +137,35 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, reattachTime, fmt.Errorf("the pod's agent was out of reach for %s", reattachTime))
 	defer cancel()
+	var last error
 	for {
 		pod, _ := s.runtime.pods.get(s.name)
 		if why := gone(pod); why != nil {
 			return nil, why
 		}
-		conn, err := s.runtime.attach(ctx, pod.Name)
-		if err == nil {
+		conn, _, err := s.runtime.claim(ctx, pod.Name, s.runtime.holder, 0)
+		switch {
+		case err == nil:
 			s.conn = conn
 			return conn, nil
+		case errors.Is(err, errHeld):
+			s.taken = true
+			return nil, fmt.Errorf("%w: %w", errHeld, runtime.ErrLeaseLost)
+		case ctx.Err() == nil || last == nil:
+			last = err // the one that time has cut off says nothing
 		}
 		select {
 		case <-time.After(reattachPause):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), last)
 		}
 	}
+}
+
+func (s *session) isTaken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken
 }
 
 func (s *session) disconnect() {

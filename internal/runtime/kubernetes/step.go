@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"time"
 
@@ -52,6 +53,9 @@ func (s *session) run(ctx context.Context, step runtime.Step) error {
 	}
 	entry := s.job.Log.Open(step.Key, words)
 	code, err := s.do(ctx, entry, t)
+	if s.isTaken() {
+		return err // the entry goes on elsewhere
+	}
 	entry.Close(code)
 	return err
 }
@@ -104,8 +108,7 @@ func (s *session) do(ctx context.Context, entry command.Entry, t task) (int, err
 	if code, err := s.begin(ctx, entry, t); err != nil {
 		return code, err
 	}
-	records := spool.NewDecoder(entry.Stdout(), entry.Stderr())
-	result, err := s.follow(ctx, t, records)
+	result, err := s.followAll(ctx, entry, t)
 	if ctx.Err() != nil {
 		host.Note(entry, host.StopReason(ctx))
 		if err != nil {
@@ -183,7 +186,7 @@ func (s *session) stopBeginning(ctx context.Context, entry command.Entry, call *
 	_, err := call.Wait(answering)
 	var answer *channel.Error
 	if !errors.As(err, &answer) { // the agent doesn't say that it did not begin
-		if _, err := s.follow(ctx, t, spool.NewDecoder(entry.Stdout(), entry.Stderr())); err != nil {
+		if _, err := s.followAll(ctx, entry, t); err != nil {
 			s.abandon()
 		}
 	}
@@ -191,8 +194,39 @@ func (s *session) stopBeginning(ctx context.Context, entry command.Entry, call *
 	return -1, context.Cause(ctx)
 }
 
-// follow hands on what the step writes until it has ended, over as many connections as it takes. When ctx ends it stops the step.
-func (s *session) follow(ctx context.Context, t task, records *spool.Decoder) (channel.Result, error) {
+// followAll hands on all that the step writes until it has ended, over as many connections as it takes. When ctx ends it stops the step.
+func (s *session) followAll(ctx context.Context, entry command.Entry, t task) (channel.Result, error) {
+	records := spool.NewDecoder(entry.Stdout(), entry.Stderr())
+	var to io.Writer = records
+	// What an executor before this one may have shown is held back until all of it is there: else the entry would be shorter for a moment.
+	if holder, can := entry.(command.Holder); can && t.number < len(s.again) && s.again[t.number] > 0 {
+		to = &replay{records, s.again[t.number], holder.Hold()}
+	}
+	result, err := s.follow(ctx, t, records, to)
+	if missing := records.Dropped(); missing > 0 {
+		host.Note(entry, fmt.Sprintf("The pod kept the first %d bytes of the step's output; %d bytes after them are missing.", spool.MaxSize, missing))
+	}
+	return result, err
+}
+
+// replay is a decoder whose first bytes come again.
+type replay struct {
+	*spool.Decoder
+	until   int64
+	release func()
+}
+
+func (r *replay) Write(p []byte) (int, error) {
+	n, err := r.Decoder.Write(p)
+	if r.release != nil && r.Offset() >= r.until {
+		r.release()
+		r.release = nil
+	}
+	return n, err
+}
+
+// follow hands on records, from where the decoder is.
+func (s *session) follow(ctx context.Context, t task, records *spool.Decoder, to io.Writer) (channel.Result, error) {
 	// A step that is to stop is followed to its end, within bounds.
 	following, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
@@ -204,7 +238,7 @@ func (s *session) follow(ctx context.Context, t task, records *spool.Decoder) (c
 		if err != nil {
 			return channel.Result{}, err
 		}
-		call, err := conn.Start(channel.Request{Follow: &channel.Follow{Container: t.number, Offset: records.Offset()}}, channel.Streams{Stdout: records})
+		call, err := conn.Start(channel.Request{Follow: &channel.Follow{Container: t.number, Offset: records.Offset()}}, channel.Streams{Stdout: to})
 		if err != nil {
 			continue
 		}

@@ -168,7 +168,7 @@ func (c *Client) take(f frame) error {
 	return nil
 }
 
-// watch asks a silent guest whether it is there.
+// watch asks the guest again and again whether it is there, which also tells the guest that the host is.
 func (c *Client) watch() {
 	ticker := time.NewTicker(c.timing.Silence / 4)
 	defer ticker.Stop()
@@ -181,13 +181,11 @@ func (c *Client) watch() {
 		c.mu.Lock()
 		silent, busy := time.Since(c.heard), c.busy
 		c.mu.Unlock()
-		switch {
-		case busy || silent < c.timing.Silence/4:
-		case silent > c.timing.Silence:
+		if !busy && silent > c.timing.Silence {
 			c.fail(fmt.Errorf("%w: nothing for %s", ErrUnresponsive, c.timing.Silence))
-		default:
-			_ = c.send(kindPing, 0, nil) // a failure ends the connection
+			return
 		}
+		_ = c.send(kindPing, 0, nil) // a failure ends the connection
 	}
 }
 

@@ -31,6 +31,9 @@ type Request struct {
 	Take      *Take      `json:"take,omitempty"`
 	PowerOff  *PowerOff  `json:"powerOff,omitempty"`
 	// Agents of pods know these besides Unpack, Write and Take (internal/pod).
+	Claim  *Claim  `json:"claim,omitempty"`
+	Keep   *Keep   `json:"keep,omitempty"`
+	Recall *Recall `json:"recall,omitempty"`
 	Begin  *Begin  `json:"begin,omitempty"`
 	Follow *Follow `json:"follow,omitempty"`
 }
@@ -117,6 +120,28 @@ type Take struct {
 	Path string `json:"path"`
 	// Limit bounds the file, in bytes.
 	Limit int64 `json:"limit"`
+	// Number, if positive, is that of the question: a pod's agent answers who asks the same again what it answered the first time.
+	Number int `json:"number,omitempty"`
+}
+
+// Claim comes first on a connection to a pod's agent, which answers nobody but who holds the pod: the first one that claimed it, or the one that took it
+// over. The result has Sizes.
+type Claim struct {
+	// Holder names one process of an executor, which may have several connections. Empty only asks whether the pod could be had.
+	Holder string `json:"holder"`
+	// After, if positive, is for whoever wants to take the pod over: it waits for the present holder to leave, and to stay away, for so long each. The error is
+	// ReasonHeld when that holder stays or comes back, or After is 0.
+	After time.Duration `json:"after,omitempty"`
+}
+
+// Keep has a pod's agent keep the request's input under a name, in place of what it kept there: whoever takes the pod over finds it.
+type Keep struct {
+	Name string `json:"name"`
+}
+
+// Recall sends what was kept as output.
+type Recall struct {
+	Name string `json:"name"`
 }
 
 // Begin begins the one step of a container that waits for it, and ends once the step runs. It goes on when the connection ends. Asking again, by
@@ -154,6 +179,8 @@ type Result struct {
 	OutOfMemory bool `json:"outOfMemory,omitempty"`
 	// DiskFull is true when the job's drive was full at the end of a container or program that failed.
 	DiskFull bool `json:"diskFull,omitempty"`
+	// Sizes are how many bytes of records each container's step has written.
+	Sizes []int64 `json:"sizes,omitempty"`
 }
 
 // Reasons of errors.
@@ -162,6 +189,8 @@ const (
 	ReasonNotExist = "not-exist"
 	// ReasonStart: a container's first process could not be started; the image is to blame.
 	ReasonStart = "start"
+	// ReasonHeld: the pod is another holder's.
+	ReasonHeld  = "held"
 	ReasonGuest = "guest"
 )
 
