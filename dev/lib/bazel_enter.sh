@@ -16,6 +16,7 @@ esac
 offline() {
   # Not among what the command prints, which may be read by a program.
   root_need >&2
+  outputs_forget
   # .bazelrc names the packaged rules by this link; what lies behind it has the same path inside and outside.
   [[ $(readlink dev/offline/debian) == "$root_dir/usr/share/bazel" ]] ||
     ln -sfn "$root_dir/usr/share/bazel" dev/offline/debian

@@ -57,6 +57,7 @@ root_need() {
     }
     as_root mv "$root_dir.partial" "$root_dir"
     say "the root is there after $((SECONDS - began))s"
+    forget_old "$root_dir" "$cache"/root-????????????
   fi
   exec {lock}>&-
 }

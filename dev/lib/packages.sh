@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Debian packages that the checks need.
+# Debian packages that the checks need, and which of what was made of them is kept.
 
 apt_fresh=false
 
@@ -32,4 +32,24 @@ need() {
   fi
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
   hash -r
+}
+
+# forget_old KEEP DIR…: of directories that were made once, by what goes into them, removes all but the one that is kept now, the newest other
+# one, and those that a process has mounted. The newest other one stays so that changing between two branches doesn't make both each time.
+forget_old() {
+  local keep=$1 dir dirs spared=
+  shift
+  mapfile -t dirs < <(ls -dt -- "$@" 2>/dev/null)
+  for dir in "${dirs[@]}"; do
+    [[ ! $dir -ef $keep ]] || continue
+    if [[ -z $spared ]]; then
+      spared=$dir
+      continue
+    fi
+    # Some mounts show only in namespaces of their processes; a line names the directory that is bound, or a layer of an overlay.
+    # shellcheck disable=SC2016 # for the shell there
+    if as_root sh -c 'grep -qsF -- "/$1" /proc/[0-9]*/mountinfo' sh "${dir##*/}"; then continue; fi
+    say "removing $dir: $keep is used now"
+    as_root rm -rf --one-file-system -- "$dir" || say "not all of $dir could be removed"
+  done
 }

@@ -28,4 +28,5 @@ vm_need() {
   ) 2>"$making/log" || { cat "$making/log" >&2; rm -rf "$making"; return 1; }
   mv -T "$making/tree" "$EXECUTOR_TEST_KERNEL"
   rm -rf "$making"
+  forget_old "$EXECUTOR_TEST_KERNEL" "$cache"/linux-image-*
 }

@@ -32,6 +32,7 @@ machine_base_need() {
       return 1
     }
     as_root mv "$machine_base.partial" "$machine_base"
+    forget_old "$machine_base" "$cache/debian-$machine_suite"-????????????
   fi
   exec {lock}>&-
 }

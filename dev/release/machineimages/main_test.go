@@ -3,6 +3,7 @@
 package machineimages
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,8 +20,22 @@ func TestMain(m *testing.M) {
 	if slices.Contains(cloudtest.Programs, filepath.Base(os.Args[0])) {
 		os.Exit(cloudtest.Main(os.Args, os.Stdout, os.Stderr))
 	}
-	goleak.VerifyTestMain(m)
+	var err error
+	if shared, err = os.MkdirTemp("", "machineimages"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := os.RemoveAll(shared); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+		os.Exit(code)
+	}))
 }
+
+// shared is a directory for all tests, which goes with the last.
+var shared string
 
 // ours is a file of the repository, by its path from the root.
 func ours(t *testing.T, name string) string {

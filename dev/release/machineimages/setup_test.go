@@ -63,10 +63,10 @@ func stepEnvironment(t *testing.T, runType, key string) map[string]string {
 	return nil
 }
 
-// workspace is a clean clone with one commit; nothing writes to it.
+// workspace is a clean clone with one commit in shared; nothing writes to it.
 var workspace = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "machineimages")
-	if err != nil {
+	dir := filepath.Join(shared, "workspace")
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", err
 	}
 	for _, words := range [][]string{{"init", "--quiet", "--initial-branch=main"}, {"commit", "--quiet", "--allow-empty", "--message=x"}} {

@@ -37,10 +37,13 @@ type Result struct {
 }
 
 // Run runs a command with Environment(variables), in a session of its own, which is named by the command's process, so that a stand-in can find it.
+// Its temporary files go with the test unless the variables say where they lie: a killed script leaves its own.
 func Run(t testing.TB, command *exec.Cmd, variables map[string]string) Result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	command.Stdout, command.Stderr, command.Env = &stdout, &stderr, Environment(variables)
+	all := map[string]string{"TMPDIR": t.TempDir()}
+	maps.Copy(all, variables)
+	command.Stdout, command.Stderr, command.Env = &stdout, &stderr, Environment(all)
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err := command.Run()
 	code := command.ProcessState.ExitCode()

@@ -255,7 +255,8 @@ func TestKilled(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "disks")
 	helper := exec.Command(os.Args[0], "-test.run=^TestHelper$")
-	helper.Env = append(os.Environ(), helperDir+"="+dir)
+	// It is killed, and can't remove its own.
+	helper.Env = append(os.Environ(), helperDir+"="+dir, "TMPDIR="+t.TempDir())
 	out, err := helper.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, helper.Start())
