@@ -1,4 +1,4 @@
-"""Container images: for linux/amd64 and linux/arm64, optimised, small layers, a user that isn't root, and labels that say what is inside.
+"""Container images: for linux/amd64 and linux/arm64, optimised, small layers, a user that isn't root unless it must be, and labels that say what is inside.
 
 `executor_image(name = "image", …)` makes in its package:
 
@@ -91,7 +91,7 @@ def _parents(dirs):
             parents["/".join(parts[:i])] = None
     return sorted(parents)
 
-def executor_image(name, repository, binaries, description, packages = [], writable = [], src_cli = False, env = {}, **kwargs):
+def executor_image(name, repository, binaries, description, packages = [], writable = [], src_cli = False, env = {}, user = _USER, **kwargs):
     """Makes the targets that the table above lists. The file image_test.yaml lies beside the BUILD file.
 
     Args:
@@ -103,6 +103,7 @@ def executor_image(name, repository, binaries, description, packages = [], writa
       writable: directories, besides its home, that belong to the user of its processes
       src_cli: whether Sourcegraph's src is in it
       env: environment of its processes
+      user: who its processes run as, where that must be another
       **kwargs: further attributes of oci_image
     """
     _labels(
@@ -167,7 +168,7 @@ def executor_image(name, repository, binaries, description, packages = [], writa
                }) if src_cli else []) + binaries,
         env = dict({"HOME": _HOME, "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, **env),
         labels = ":" + name + "_labels",
-        user = _USER,
+        user = user,
         workdir = _HOME,
         tags = ["manual"],
         visibility = ["//visibility:private"],

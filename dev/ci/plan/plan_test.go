@@ -190,7 +190,7 @@ func TestCandidates(t *testing.T) {
 	t.Parallel()
 	all := steps(t, examples[Main])
 	require.Equal(t, hash+"_42_candidate", all["executors-e2e"].Env["CANDIDATE_VERSION"])
-	require.Len(t, all["push-candidates"].Commands, 5)
+	require.Len(t, all["push-candidates"].Commands, 6)
 	for _, command := range all["push-candidates"].Commands {
 		require.True(t, strings.HasSuffix(command, ":candidate_push -- --tag "+hash+"_42_candidate"), command)
 	}

@@ -152,6 +152,7 @@ func (r run) mirrorImage(target string) buildkite.Step {
 
 // candidateImages are the targets of the images that the end-to-end test and people try out.
 var candidateImages = []string{
+	"//cmd/batcheshelper:candidate_push",
 	"//cmd/executor:candidate_push",
 	"//cmd/executor/kubernetes:candidate_push",
 	"//cmd/frontend:candidate_push",
