@@ -105,8 +105,8 @@ func serve(ctx context.Context, containers int, unattended time.Duration) error 
 		Workspace: pod.Workspace, PrivateDir: pod.PrivateDir, StepSocket: pod.StepSocket, AttachSocket: pod.AttachSocket,
 		Key: key, Containers: containers, Unattended: unattended,
 	})
-	if errors.Is(err, context.Canceled) {
-		return nil // told to end
+	if errors.Is(err, context.Canceled) || errors.Is(err, agent.ErrEnded) {
+		return nil // as it should
 	}
 	return err
 }

@@ -23,6 +23,8 @@ const (
 	Program   = SharedDir + "/podagent"
 	// StepSocket is where steps find the agent.
 	StepSocket = SharedDir + "/agent.sock"
+	// EndedSuffix makes the name of a file of StepSocket's: with it the agent says that it has ended, to steps that start later.
+	EndedSuffix = ".ended"
 	// PrivateDir is the agent's alone: what steps wrote, and AttachSocket, where the executor's connections come in.
 	PrivateDir   = "/var/lib/podagent"
 	AttachSocket = PrivateDir + "/attach.sock"

@@ -66,7 +66,7 @@ var kubernetesVariables = config.InSection("Kubernetes: pods",
 var kubernetesJobVariables = config.InSection("Kubernetes: jobs",
 	config.Variable{
 		Name: "KUBERNETES_SINGLE_JOB_POD", Kind: config.Bool, Default: "true", Users: kubernetes,
-		Description: "Runs all steps of a job as containers of one pod. This is the default, as in Sourcegraph's executor since mid-2024; older ones had `false`: one pod for each step, with workspaces on a volume that all pods share. That is not in this build: `false` is the same as `true`.",
+		Description: "Runs all steps of a job as containers of one pod. This is the default, as in Sourcegraph's executor since mid-2024; older ones had `false`: one pod for each step, with the workspace on a persistent volume. Ours is a claim of the default storage class, of `KUBERNETES_JOB_VOLUME_SIZE` and for one job alone (docs/kubernetes.md).",
 	},
 	config.Variable{
 		Name: "KUBERNETES_JOB_DEADLINE", Kind: config.Int, Default: "1200", Users: kubernetes,

@@ -37,8 +37,11 @@ type Options struct {
 	Silence time.Duration
 }
 
-// ErrUnattended ends an agent that no executor speaks with any more.
-var ErrUnattended = errors.New("no executor has attached for too long")
+// ErrUnattended ends an agent that no executor speaks with any more, ErrEnded one that was told to end.
+var (
+	ErrUnattended = errors.New("no executor has attached for too long")
+	ErrEnded      = errors.New("told to end")
+)
 
 const (
 	// introduceTime bounds how long a step takes to say who it is.
@@ -54,6 +57,7 @@ type Agent struct {
 	options    Options
 	containers []*container
 	working    sync.WaitGroup
+	end        context.CancelCauseFunc
 
 	kept  keep
 	taken answers
@@ -70,7 +74,7 @@ type Agent struct {
 	began bool
 }
 
-// Run serves until ctx ends, or nobody has attached for long. Its sockets are there soon after it was called.
+// Run serves until ctx ends, it is told to end, or nobody has attached for long. Its sockets are there soon after it was called.
 func Run(ctx context.Context, options Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -78,7 +82,7 @@ func Run(ctx context.Context, options Options) error {
 		options.Silence = pod.Silence
 	}
 	a := &Agent{
-		options: options, kept: keep{content: map[string][]byte{}}, taken: answers{given: map[question]answer{}},
+		options: options, end: cancel, kept: keep{content: map[string][]byte{}}, taken: answers{given: map[question]answer{}},
 		visitors: map[*visitor]bool{}, changed: make(chan struct{}),
 	}
 	for i := range options.Containers {
@@ -94,7 +98,7 @@ func Run(ctx context.Context, options Options) error {
 		}
 	}
 	<-ctx.Done()
-	return context.Cause(ctx)
+	return errors.Join(context.Cause(ctx), os.WriteFile(options.StepSocket+pod.EndedSuffix, nil, 0o644))
 }
 
 // listen serves connections, each in a goroutine of its own, until ctx ends.
@@ -181,6 +185,9 @@ func (a *Agent) do(ctx context.Context, v *visitor, x channel.Exchange) (channel
 		return channel.Result{}, a.kept.put(request.Keep.Name, x.Input)
 	case request.Recall != nil:
 		return channel.Result{}, a.kept.send(request.Recall.Name, x.Stdout)
+	case request.PowerOff != nil:
+		a.end(ErrEnded)
+		return channel.Result{}, nil
 	case request.Begin != nil:
 		return channel.Result{}, a.begin(ctx, *request.Begin, x.Signals)
 	case request.Follow != nil:

@@ -211,7 +211,7 @@ func TestStoppedBeforeTheContainerCame(t *testing.T) {
 	require.EqualError(t, err, "stopped before its container was there")
 	_, err = client.Do(t.Context(), follow(0, 0), channel.Streams{})
 	require.EqualError(t, err, "the step has not begun")
-	for _, request := range []channel.Request{begin(7), begin(-1), follow(1, 0), {PowerOff: &channel.PowerOff{}}} {
+	for _, request := range []channel.Request{begin(7), begin(-1), follow(1, 0), {Warm: &channel.Warm{}}} {
 		_, err := client.Do(t.Context(), request, channel.Streams{})
 		require.Error(t, err)
 	}
@@ -235,6 +235,19 @@ func TestAContainerThatDies(t *testing.T) {
 	var answer *channel.Error
 	require.ErrorAs(t, err, &answer)
 	require.Equal(t, fault.Infrastructure, fault.ClassOf(err))
+}
+
+func TestAnAgentIsToldToEnd(t *testing.T) {
+	t.Parallel()
+	s := serve(t, 1, time.Hour)
+	client := s.attach(t)
+	call, err := client.Start(channel.Request{PowerOff: &channel.PowerOff{}}, channel.Streams{})
+	require.NoError(t, err)
+	_, _ = call.Wait(t.Context()) // the answer may not get out any more
+	err = <-s.ended
+	require.ErrorIs(t, err, ErrEnded)
+	require.FileExists(t, s.StepSocket+pod.EndedSuffix, "for steps that start later")
+	s.ended <- err
 }
 
 func TestTheWorkspace(t *testing.T) {

@@ -25,6 +25,9 @@ import (
 // dialPause is the time between two tries to find the agent.
 const dialPause = 20 * time.Millisecond
 
+// dialTime bounds the wait for the agent, whose container starts when this one does.
+const dialTime = 2 * time.Minute
+
 // Run takes the place of the container's step until the agent has told what that is and it has ended, and returns its exit code. The container's own
 // environment is the step's as well, before what the agent says. It must be the first process of its container, and no other process may be in it.
 func Run(ctx context.Context, socket string, container int, environ []string) (int, error) {
@@ -64,9 +67,14 @@ func takePass(environ []string) (pass string, rest []string) {
 	return pass, rest
 }
 
-// dial waits for the agent, whose container may start later.
+// dial waits for the agent, whose container may start later, or have ended before this one started.
 func dial(ctx context.Context, socket string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, dialTime, fmt.Errorf("it has not come for %s", dialTime))
+	defer cancel()
 	for {
+		if _, err := os.Stat(socket + pod.EndedSuffix); err == nil {
+			return nil, errors.New("the agent has ended before this step's container was there")
+		}
 		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		if err == nil {
 			return conn, nil

@@ -20,6 +20,7 @@ import (
 
 	"github.com/open-executor/executor/internal/api"
 	"github.com/open-executor/executor/internal/command/commandtest"
+	"github.com/open-executor/executor/internal/runtime"
 )
 
 // deployed is the Role that the manifests give to executors.
@@ -31,7 +32,9 @@ func deployed(t testing.TB) []rbacv1.PolicyRule {
 	var role rbacv1.Role
 	require.NoError(t, yaml.NewYAMLOrJSONDecoder(file, 4096).Decode(&role))
 	require.NotEmpty(t, role.Rules)
-	return role.Rules
+	// deploy/helm/test holds the component pod-per-step and the charts to this.
+	claims := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"persistentvolumeclaims"}, Verbs: []string{"create", "delete", "patch"}}
+	return append(role.Rules, claims)
 }
 
 // without are rules that lack verbs of a resource.
@@ -70,10 +73,10 @@ func (s *site) as(t testing.TB, name string, rules []rbacv1.PolicyRule) *rest.Co
 }
 
 // all does what an executor does, with a job that brings credentials, and returns where it first failed.
-func (e *executor) all(t testing.TB, config *rest.Config, log *commandtest.Log) (stage string, err error) {
+func (e *executor) all(t testing.TB, config *rest.Config, log *commandtest.Log, podPerStep bool) (stage string, err error) {
 	t.Helper()
 	options := e.runtime.options
-	options.StartTime = 20 * time.Second
+	options.StartTime, options.PodPerStep = 20*time.Second, podPerStep
 	r, err := New(t.Context(), e.runtime.logger, config, e.name, options)
 	if err != nil {
 		return "new", err
@@ -83,12 +86,16 @@ func (e *executor) all(t testing.TB, config *rest.Config, log *commandtest.Log) 
 		return "reap", err
 	}
 	job := e.job(t, log, "echo up")
+	job.Steps = append(job.Steps, runtime.Step{Key: stepPrefix + "1", Image: e.image, Script: "s.sh", Dir: "."})
 	job.DockerAuth = api.DockerAuthConfig{Auths: map[string]api.DockerAuth{"registry.invalid": {Auth: []byte("user:password")}}}
 	opened, err := r.Open(t.Context(), job)
 	if err != nil {
 		return "open", err
 	}
 	runErr := opened.Run(t.Context(), job.Steps[0])
+	if runErr == nil {
+		runErr = opened.Run(t.Context(), job.Steps[1])
+	}
 	if err := opened.Close(context.Background()); err != nil {
 		return "close", err
 	}
@@ -117,11 +124,15 @@ func TestPermissions(t *testing.T) {
 		"secret-create": {"secrets", []string{"create"}, "open"},
 		"secret-patch":  {"secrets", []string{"patch"}, "open"},
 		"secret-delete": {"secrets", []string{"delete"}, "close"},
+		"claim-all":     {},
+		"claim-create":  {"persistentvolumeclaims", []string{"create"}, "open"},
+		"claim-patch":   {"persistentvolumeclaims", []string{"patch"}, "run"},
+		"claim-delete":  {"persistentvolumeclaims", []string{"delete"}, "close"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e, log := s.executor(t, nil), commandtest.NewLog()
-			stage, err := e.all(t, s.as(t, name, without(rules, c.resource, c.verbs...)), log)
+			stage, err := e.all(t, s.as(t, name, without(rules, c.resource, c.verbs...)), log, strings.HasPrefix(name, "claim"))
 			require.Equal(t, c.stage, stage, "%v", err)
 			if c.stage != "" {
 				require.ErrorContains(t, err, "forbidden")

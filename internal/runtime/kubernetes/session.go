@@ -49,6 +49,8 @@ type session struct {
 	// pullSecret is empty when there is none.
 	pullSecret string
 	created    bool
+	// over is true once the agent was told to end.
+	over bool
 	// questions is how many files were asked for: a later executor asks for the same ones in the same order.
 	questions int
 
@@ -77,11 +79,24 @@ func (r *Runtime) Open(ctx context.Context, job runtime.Job) (runtime.Session, e
 	if r.options.PodPerStep {
 		return r.openSteps(ctx, job)
 	}
+	for _, step := range job.Steps {
+		if err := checkImage(step); err != nil {
+			return nil, err
+		}
+	}
 	s := &session{runtime: r, job: job, name: objectName(job), key: rand.Text(), containers: stepContainers(job.Steps)}
 	if err := s.open(ctx, s.sendWorkspace); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// checkImage returns a user error for a step whose container can't be: the API server would blame the operator.
+func checkImage(step runtime.Step) error {
+	if step.Image == "" {
+		return nil
+	}
+	return agentstep.CheckImage(step.Image)
 }
 
 // open makes the pod and, once it runs, its workspace. On error nothing is left.
@@ -216,7 +231,8 @@ func (s *session) Close(ctx context.Context) error {
 
 // remove deletes what was created, and waits until the pod is gone.
 func (s *session) remove(ctx context.Context) error {
-	s.disconnect()
+	// Attached to the last: nobody is to take the pod for an orphan.
+	defer s.disconnect()
 	err := s.delete(ctx)
 	if err != nil {
 		s.runtime.mark(s.name, false) // Reap goes on

@@ -143,6 +143,9 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 		if why := gone(pod); why != nil {
 			return nil, why
 		}
+		if why := agentEnded(pod); why != nil {
+			return nil, why
+		}
 		conn, _, err := s.runtime.claim(ctx, pod.Name, s.runtime.holder, 0)
 		switch {
 		case err == nil:

@@ -63,10 +63,10 @@ func (s *session) run(ctx context.Context, step runtime.Step) error {
 // task finds the step's container.
 func (s *session) task(step runtime.Step) (task, error) {
 	t := task{step: step, program: channel.Program{Args: step.Command}}
+	if err := checkImage(step); err != nil {
+		return t, err
+	}
 	if step.Image != "" {
-		if err := agentstep.CheckImage(step.Image); err != nil {
-			return t, err
-		}
 		t.program.Args = []string{"/bin/sh", path.Join(pod.Workspace, runtime.ScriptsDir, step.Script)}
 	}
 	var err error

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -14,10 +15,11 @@ import (
 
 	"github.com/open-executor/executor/internal/runtime"
 	"github.com/open-executor/executor/internal/runtime/host"
+	"github.com/open-executor/executor/internal/vm/channel"
 )
 
-// steps is a job each step of which has a pod of its own. The workspace is on a claim. A pod stays until the next one is there: between two steps it answers
-// for the workspace, and there is always a Job that the claim belongs to.
+// steps is a job each step of which has a pod of its own. The workspace is on a claim. A pod runs until the next step: it answers for the workspace. Its Job
+// stays until the next one is there, so that there is always one that the claim belongs to.
 type steps struct {
 	runtime *Runtime
 	job     runtime.Job
@@ -45,23 +47,62 @@ func (s *steps) podFor(of []runtime.Step) *session {
 
 // Run implements runtime.Session.
 func (s *steps) Run(ctx context.Context, step runtime.Step) error {
+	if err := checkImage(step); err != nil {
+		return host.Refuse(s.job.Log, step.Key, nil, err)
+	}
 	if s.pod.free(step) < 0 {
-		if err := s.next(ctx, step); err != nil {
+		if err := s.next(ctx, []runtime.Step{step}); err != nil {
 			return s.unstarted(ctx, step, err)
 		}
 	}
 	return s.pod.Run(ctx, step)
 }
 
-// next makes a step's pod and removes the one before.
-func (s *steps) next(ctx context.Context, step runtime.Step) error {
-	next := s.podFor([]runtime.Step{step})
+// next makes a pod for steps and removes the one before. That has ended by then: the volume may be one that only one node can have.
+func (s *steps) next(ctx context.Context, of []runtime.Step) error {
+	if err := s.pod.end(ctx); err != nil {
+		return fmt.Errorf("the pod of the step before: %w", err)
+	}
+	next := s.podFor(of)
 	if err := next.open(ctx, func(context.Context) error { return nil }); err != nil {
 		return fmt.Errorf("the step's pod: %w", err)
 	}
 	before := s.pod
 	s.pod = next
 	return before.Close(ctx)
+}
+
+// endTime bounds the end of a pod whose step has ended.
+const endTime = time.Minute
+
+// end ends the pod and leaves its Job. It goes on where an earlier call was stopped.
+func (s *session) end(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, endTime, fmt.Errorf("it has not ended after %s", endTime))
+	defer cancel()
+	if !s.over {
+		conn, err := s.connect(ctx)
+		if err != nil {
+			return err
+		}
+		call, err := conn.Start(channel.Request{PowerOff: &channel.PowerOff{}}, channel.Streams{})
+		if err != nil {
+			return err
+		}
+		s.over = true
+		_, _ = call.Wait(ctx) // the answer may not get out any more
+		s.disconnect()
+	}
+	for {
+		pod, changed := s.runtime.pods.get(s.name)
+		if pod == nil || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // unstarted says in the step's log why it has no pod.
@@ -77,7 +118,18 @@ func (s *steps) unstarted(ctx context.Context, step runtime.Step, err error) err
 
 // TakeFile implements runtime.Session.
 func (s *steps) TakeFile(ctx context.Context, path string, limit int64) ([]byte, error) {
+	if err := s.reach(ctx); err != nil {
+		return nil, err
+	}
 	return s.pod.TakeFile(ctx, path, limit)
+}
+
+// reach sees to a pod that answers for the workspace: after a step that has got none, it is one without a step.
+func (s *steps) reach(ctx context.Context) error {
+	if !s.pod.over {
+		return nil
+	}
+	return s.next(ctx, nil)
 }
 
 // Close implements runtime.Session.

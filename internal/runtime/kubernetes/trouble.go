@@ -25,6 +25,16 @@ func gone(pod *corev1.Pod) error {
 	return nil
 }
 
+// agentEnded tells why the agent of a pod that lives is no more: nobody will answer.
+func agentEnded(pod *corev1.Pod) error {
+	status := statusOf(pod, agentContainer)
+	if status == nil || status.State.Terminated == nil {
+		return nil
+	}
+	t := status.State.Terminated
+	return fmt.Errorf("its pod's agent ended: %s, exit code %d %s", t.Reason, t.ExitCode, host.OneLine(t.Message))
+}
+
 func ended(pod *corev1.Pod) error {
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.DisruptionTarget && condition.Status == corev1.ConditionTrue {

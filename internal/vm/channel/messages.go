@@ -159,7 +159,7 @@ type Follow struct {
 	Offset int64 `json:"offset,omitempty"`
 }
 
-// PowerOff ends the guest; what was written is on its drives then.
+// PowerOff ends the guest; what was written is on its drives then. It ends a pod's agent, and the pod with it.
 type PowerOff struct{}
 
 // Signal goes to all processes of a request.

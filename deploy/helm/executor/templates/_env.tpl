@@ -65,6 +65,10 @@
   value: {{ default (include "executor.image" $) .helperImage | quote }}
 - name: KUBERNETES_JOB_DEADLINE
   value: {{ ternary (add $.Values.maximumRuntimeSeconds 900) (int64 .deadlineSeconds) (kindIs "invalid" .deadlineSeconds) | quote }}
+{{- if .podPerStep }}
+- name: KUBERNETES_SINGLE_JOB_POD
+  value: "false"
+{{- end }}
 - name: KUBERNETES_JOB_VOLUME_TYPE
   value: {{ .volume.type }}
 - name: KUBERNETES_JOB_VOLUME_SIZE
