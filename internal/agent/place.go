@@ -71,7 +71,7 @@ func (a *Agent) makePlace(ctx context.Context, kind runtime.Kind, claim *owner.C
 	case runtime.Firecracker:
 		return a.makeMachines(ctx, claim)
 	case runtime.Kubernetes:
-		return a.makePods(ctx)
+		return a.makePods(ctx, claim)
 	}
 	made, err := a.makeRuntime(kind, claim)
 	return place{Runtime: made, release: func() error { return nil }}, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/open-executor/executor/internal/config/executorconfig"
 	"github.com/open-executor/executor/internal/fault"
+	"github.com/open-executor/executor/internal/owner"
+	"github.com/open-executor/executor/internal/runtime"
 	"github.com/open-executor/executor/internal/runtime/kubernetes"
 )
 
@@ -52,7 +55,7 @@ func clusterConfig(logger log.Logger, config executorconfig.Kubernetes) (*rest.C
 }
 
 // makePods makes the Kubernetes runtime of the configuration.
-func (a *Agent) makePods(ctx context.Context) (place, error) {
+func (a *Agent) makePods(ctx context.Context, claim *owner.Claim) (place, error) {
 	cfg := a.config.Kubernetes
 	if cfg.GitCACertPath != "" {
 		a.logger.Warn("KUBERNETES_GIT_CA_CERT has no effect: the executor clones, with the certificate authorities of its own container")
@@ -90,7 +93,20 @@ func (a *Agent) makePods(ctx context.Context) (place, error) {
 		return place{}, fmt.Errorf("the Kubernetes runtime: %w", err)
 	}
 	a.name = pods.Executor()
-	return place{Runtime: pods, release: pods.Close, orphans: pods.Orphans()}, nil
+	return place{Runtime: preparing{pods, claim}, release: pods.Close, orphans: pods.Orphans()}, nil
+}
+
+// preparing is a runtime elsewhere, whose jobs' workspaces are prepared on this host.
+type preparing struct {
+	runtime.Runtime
+	claim *owner.Claim
+}
+
+// Reap implements runtime.Runtime: workspaces that executors have left on this host go, too.
+func (p preparing) Reap(ctx context.Context) (int, error) {
+	there, err := p.Runtime.Reap(ctx)
+	here, sweepErr := p.claim.Sweep(ctx, owner.Engine{})
+	return there + here, errors.Join(err, sweepErr)
 }
 
 // pool names the executors that may take each other's jobs over: those that serve the same queues of the same frontend, as a label's value.
