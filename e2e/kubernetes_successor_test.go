@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/open-executor/executor/e2e/harness"
 )
@@ -68,4 +69,33 @@ func stdoutOf(log string) string {
 		}
 	}
 	return out.String()
+}
+
+// A successor that comes when the frontend has given the job up removes what is left of it, and the job runs again.
+func TestPodsOfAKilledExecutorEndWhenItsLeaseHas(t *testing.T) {
+	c := newCluster(t)
+	frontend := harness.StartFrontend(t, "FRONTEND_LEASE_TIMEOUT=2s")
+	executor := harness.StartExecutor(t, frontend.URL, t.TempDir(), "kubernetes", c.env...)
+	id := frontend.Submit(t, fmt.Sprintf("steps:\n  - {key: long, image: %q, run: \"echo up; while test $EXECUTOR_TEST_END = no; do sleep 1; done\", env: {EXECUTOR_TEST_END: \"no\"}}\n", c.images[0])).ID
+	frontend.AwaitLog(t, id, "stdout: up\n")
+	executor.Kill()
+	harness.Eventually(t, harness.Patience, "the frontend gives the job up", func() bool {
+		job, err := frontend.Client.Job(t.Context(), id)
+		require.NoError(t, err)
+		return job.State == "queued"
+	})
+	executor = harness.StartExecutor(t, frontend.URL, t.TempDir(), "kubernetes", c.env...)
+	harness.Eventually(t, harness.Patience, "it runs again, in one pod", func() bool {
+		job, err := frontend.Client.Job(t.Context(), id)
+		require.NoError(t, err)
+		pods, err := c.client.CoreV1().Pods(c.namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "open-executor.dev/job"})
+		require.NoError(t, err)
+		return len(job.Attempts) == 2 && len(pods.Items) == 1 && strings.Contains(frontend.Log(t, id, 2), "stdout: up\n")
+	})
+	_, err := frontend.Client.Cancel(t.Context(), id)
+	require.NoError(t, err)
+	frontend.Await(t, id)
+	executor.Signal(syscall.SIGTERM)
+	executor.Wait(harness.Patience)
+	c.requireNothingLeft(t)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -25,11 +26,18 @@ import (
 
 // cluster is a namespace held to the Pod Security Standard "restricted", on a cluster that dev/test has started (dev/lib/pods.sh).
 type cluster struct {
-	client    kubernetes.Interface
+	client kubernetes.Interface
+	// objects is a client for objects of any kind.
+	objects   dynamic.Interface
 	namespace string
-	env       []string
+	// host is this machine's address for pods.
+	host string
+	// env is for executors that are no pods.
+	env []string
 	// images are two.
 	images [2]string
+	// executorImage is that of executors that are pods, and may begin the pods of jobs.
+	executorImage string
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -45,7 +53,12 @@ func newCluster(t *testing.T) *cluster {
 	t.Cleanup(web.CloseIdleConnections)
 	client, err := kubernetes.NewForConfigAndClient(config, web)
 	require.NoError(t, err)
-	c := &cluster{client: client, namespace: "e2e-" + uuid.NewString()[:8], images: [2]string{value("EXECUTOR_TEST_IMAGE"), value("EXECUTOR_TEST_OTHER_IMAGE")}}
+	objects, err := dynamic.NewForConfigAndClient(config, web)
+	require.NoError(t, err)
+	c := &cluster{
+		client: client, objects: objects, namespace: "e2e-" + uuid.NewString()[:8], host: value("EXECUTOR_TEST_CLUSTER_HOST"),
+		images: [2]string{value("EXECUTOR_TEST_IMAGE"), value("EXECUTOR_TEST_OTHER_IMAGE")}, executorImage: value("EXECUTOR_TEST_EXECUTOR_IMAGE"),
+	}
 	_, err = client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: c.namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
 	}}, metav1.CreateOptions{})
@@ -81,15 +94,21 @@ func (c *cluster) requireNothingLeft(t *testing.T) {
 	})
 }
 
-// Three executors share a queue. EXECUTOR_TEST_JOBS says how many jobs; 9 by default.
+// jobCount is how many jobs executors share: EXECUTOR_TEST_JOBS, or 9.
+func jobCount(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("EXECUTOR_TEST_JOBS")
+	if text == "" {
+		return 9
+	}
+	count, err := strconv.Atoi(text)
+	require.NoError(t, err)
+	return count
+}
+
+// Three executors share a queue.
 func TestThreeExecutorsRunJobsInPods(t *testing.T) {
 	c := newCluster(t)
-	count := 9
-	if text := os.Getenv("EXECUTOR_TEST_JOBS"); text != "" {
-		var err error
-		count, err = strconv.Atoi(text)
-		require.NoError(t, err)
-	}
 	frontend := harness.StartFrontend(t)
 	var executors []*harness.Executor
 	for range 3 {
@@ -97,7 +116,7 @@ func TestThreeExecutorsRunJobsInPods(t *testing.T) {
 	}
 	live := frontend.Submit(t, fmt.Sprintf("steps:\n  - {key: live, image: %q, run: \"echo up; while ! test -e /tmp/never; do sleep 1; done\"}\n", c.images[0]))
 	var ids []int64
-	for i := range count {
+	for i := range jobCount(t) {
 		ids = append(ids, frontend.Submit(t, c.threeSteps(fmt.Sprintf("job-%d", i))).ID)
 	}
 	// Its log is there while it runs.

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,9 +33,15 @@ type Frontend struct {
 // StartFrontend starts a frontend on a free port with a data directory of its own. Env is added to its environment.
 func StartFrontend(t testing.TB, env ...string) *Frontend {
 	t.Helper()
+	return StartFrontendAt(t, "127.0.0.1", env...)
+}
+
+// StartFrontendAt is StartFrontend at another address of this host, by which the pods of a cluster reach it for example.
+func StartFrontendAt(t testing.TB, host string, env ...string) *Frontend {
+	t.Helper()
 	f := &Frontend{DataDir: filepath.Join(t.TempDir(), "data")}
 	f.env = append([]string{"FRONTEND_DATA_DIR=" + f.DataDir, "FRONTEND_EXECUTOR_TOKEN=" + ExecutorToken}, env...)
-	f.start(t, "127.0.0.1:0")
+	f.start(t, net.JoinHostPort(host, "0"))
 	return f
 }
 
