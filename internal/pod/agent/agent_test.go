@@ -75,7 +75,7 @@ func dial(t *testing.T, socket string) net.Conn {
 // visit is an executor's connection.
 func (s *site) visit(t *testing.T) *channel.Client {
 	t.Helper()
-	client, err := channel.Connect(t.Context(), dial(t, s.AttachSocket), channel.Timing{Silence: s.Silence})
+	client, err := channel.Connect(t.Context(), dial(t, s.AttachSocket), channel.Timing{Silence: s.Silence, Steady: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
 	return client

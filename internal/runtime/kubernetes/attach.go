@@ -70,7 +70,7 @@ func (r *Runtime) attach(ctx context.Context, podName string) (*connection, erro
 		streamErr = exec.StreamWithContext(streaming, remotecommand.StreamOptions{Stdin: far, Stdout: far, Stderr: said})
 		_ = far.Close()
 	})
-	c.Client, err = channel.Connect(ctx, near, channel.Timing{Silence: pod.Silence})
+	c.Client, err = channel.Connect(ctx, near, channel.Timing{Silence: pod.Silence, Steady: true})
 	if err != nil {
 		cancel()
 		<-ended

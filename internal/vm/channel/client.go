@@ -27,6 +27,8 @@ type Timing struct {
 	Silence time.Duration
 	// Write is how long it may leave bytes unread.
 	Write time.Duration
+	// Steady asks also a guest that is not silent: so it hears that the host is there.
+	Steady bool
 }
 
 // Client is the host's end. Safe for concurrent use.
@@ -168,7 +170,7 @@ func (c *Client) take(f frame) error {
 	return nil
 }
 
-// watch asks the guest again and again whether it is there, which also tells the guest that the host is.
+// watch asks a silent guest whether it is there.
 func (c *Client) watch() {
 	ticker := time.NewTicker(c.timing.Silence / 4)
 	defer ticker.Stop()
@@ -181,11 +183,13 @@ func (c *Client) watch() {
 		c.mu.Lock()
 		silent, busy := time.Since(c.heard), c.busy
 		c.mu.Unlock()
-		if !busy && silent > c.timing.Silence {
+		quiet := !busy && silent >= c.timing.Silence/4
+		switch {
+		case !busy && silent > c.timing.Silence:
 			c.fail(fmt.Errorf("%w: nothing for %s", ErrUnresponsive, c.timing.Silence))
-			return
+		case quiet || c.timing.Steady:
+			_ = c.send(kindPing, 0, nil) // a failure ends the connection
 		}
-		_ = c.send(kindPing, 0, nil) // a failure ends the connection
 	}
 }
 
