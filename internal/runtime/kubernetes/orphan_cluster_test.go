@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/open-executor/executor/internal/command/commandtest"
 	"github.com/open-executor/executor/internal/runtime"
@@ -90,4 +91,24 @@ func TestAnOrphanIsDiscarded(t *testing.T) {
 		require.NoError(t, orphan.Discard(t.Context()))
 	}
 	first.requireNothingLeft(t)
+}
+
+// Jobs that are kept have ended: nobody goes on with them, and nothing removes them.
+func TestKeptJobsAreNoOrphans(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	pool := uuid.NewString()
+	first, log := s.executor(t, func(o *Options) { o.Pool, o.Keep = pool, true }), commandtest.NewLog()
+	job := first.job(t, log, "echo up")
+	opened, err := first.runtime.Open(t.Context(), job)
+	require.NoError(t, err)
+	require.NoError(t, opened.Run(t.Context(), job.Steps[0]))
+	require.NoError(t, opened.Close(t.Context()))
+	_, err = first.runtime.Reap(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, s.executor(t, func(o *Options) { o.Pool = pool }).runtime.Orphans())
+	kept, err := s.client.BatchV1().Jobs(s.namespace).Get(t.Context(), opened.(*session).name, metav1.GetOptions{})
+	require.NoError(t, err)
+	require.Nil(t, kept.Spec.TTLSecondsAfterFinished)
+	require.Zero(t, kept.Status.Failed)
 }

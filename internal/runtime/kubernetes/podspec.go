@@ -45,13 +45,21 @@ func (r *Runtime) jobObject(s *session) *batchv1.Job {
 		ObjectMeta: metav1.ObjectMeta{Name: s.name, Labels: r.labels(s.job, s.name), Annotations: annotations(s.job, r.options.JobAnnotations)},
 		Spec: batchv1.JobSpec{
 			BackoffLimit:            new(int32(0)),
-			TTLSecondsAfterFinished: new(int32(keptFor)),
+			TTLSecondsAfterFinished: r.keptFor(),
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: r.labels(s.job, s.name), Annotations: annotations(s.job, r.options.PodAnnotations)},
 				Spec:       r.podSpec(s),
 			},
 		},
 	}
+}
+
+// keptFor is in seconds; nil for ever.
+func (r *Runtime) keptFor() *int32 {
+	if r.options.Keep {
+		return nil
+	}
+	return new(int32(keptFor))
 }
 
 // annotations are the operator's and the executor's name.

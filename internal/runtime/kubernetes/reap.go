@@ -21,7 +21,8 @@ func (r *Runtime) Reap(ctx context.Context) (int, error) {
 	left, err := r.neverStarted(ctx)
 	removed := 0
 	for _, name := range append(left, r.leftovers()...) {
-		if failed := r.deleteJob(ctx, name); failed != nil {
+		// A Secret without a Job is nobody else's to remove.
+		if failed := errors.Join(r.deleteJob(ctx, name), r.deleteSecret(ctx, name)); failed != nil {
 			err = errors.Join(err, failed)
 			continue
 		}

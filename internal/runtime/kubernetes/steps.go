@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/open-executor/executor/internal/runtime"
 	"github.com/open-executor/executor/internal/runtime/host"
-	"github.com/open-executor/executor/internal/vm/channel"
 )
 
 // steps is a job each step of which has a pod of its own. The workspace is on a claim. A pod runs until the next step: it answers for the workspace. Its Job
@@ -70,39 +68,6 @@ func (s *steps) next(ctx context.Context, of []runtime.Step) error {
 	before := s.pod
 	s.pod = next
 	return before.Close(ctx)
-}
-
-// endTime bounds the end of a pod whose step has ended.
-const endTime = time.Minute
-
-// end ends the pod and leaves its Job. It goes on where an earlier call was stopped.
-func (s *session) end(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, endTime, fmt.Errorf("it has not ended after %s", endTime))
-	defer cancel()
-	if !s.over {
-		conn, err := s.connect(ctx)
-		if err != nil {
-			return err
-		}
-		call, err := conn.Start(channel.Request{PowerOff: &channel.PowerOff{}}, channel.Streams{})
-		if err != nil {
-			return err
-		}
-		s.over = true
-		_, _ = call.Wait(ctx) // the answer may not get out any more
-		s.disconnect()
-	}
-	for {
-		pod, changed := s.runtime.pods.get(s.name)
-		if pod == nil || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
 }
 
 // unstarted says in the step's log why it has no pod.

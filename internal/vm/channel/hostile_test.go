@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -139,6 +140,47 @@ func TestGuestsThatFallSilent(t *testing.T) {
 	_, err = call.Wait(t.Context())
 	require.ErrorIs(t, err, ErrUnresponsive)
 	require.NoError(t, client.Close())
+}
+
+// A guest that is never silent is asked only by a steady host.
+func TestSteadyHostsAskGuestsThatSpeak(t *testing.T) {
+	t.Parallel()
+	for _, steady := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			host, guest := net.Pipe()
+			asked := make(chan int, 1)
+			go func() {
+				count := 0
+				for from := (&reader{from: guest, limit: MaxRequest}); ; count++ {
+					if _, err := from.next(); err != nil {
+						asked <- count
+						return
+					}
+				}
+			}()
+			spoken := make(chan struct{})
+			go func() {
+				defer close(spoken)
+				_, _ = guest.Write(bytesOf(greeting))
+				for ticker := time.NewTicker(100 * time.Millisecond); ; <-ticker.C {
+					if _, err := guest.Write(bytesOf(frame{kindPong, 0, nil})); err != nil {
+						ticker.Stop()
+						return
+					}
+				}
+			}()
+			client, err := Connect(t.Context(), host, Timing{Silence: 8 * time.Second, Steady: steady})
+			require.NoError(t, err)
+			time.Sleep(time.Minute + time.Second)
+			require.NoError(t, client.Close())
+			<-spoken
+			want := 0
+			if steady {
+				want = 30
+			}
+			require.Equal(t, want, <-asked)
+		})
+	}
 }
 
 func TestGuestsThatDoNotRead(t *testing.T) {
