@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 
 	"github.com/open-executor/executor/internal/runtime"
 	"github.com/open-executor/executor/internal/runtime/agentstep"
@@ -68,7 +69,7 @@ func (r *Runtime) dead(ctx context.Context, pods map[string][]*corev1.Pod) []str
 	for executor, theirs := range pods {
 		slices.SortFunc(theirs, func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
 		asking.Go(func() error {
-			if r.couldHave(ctx, theirs[0]) {
+			if r.couldHave(ctx, theirs[0], executor) {
 				mu.Lock()
 				defer mu.Unlock()
 				names = append(names, executor)
@@ -81,17 +82,41 @@ func (r *Runtime) dead(ctx context.Context, pods map[string][]*corev1.Pod) []str
 	return names
 }
 
-// couldHave tells whether a pod is an orphan.
-func (r *Runtime) couldHave(ctx context.Context, pod *corev1.Pod) bool {
+// dyingTime is how long an executor whose pod is gone is waited for: its process may still be about to end.
+const dyingTime = 20 * time.Second
+
+// couldHave tells whether an executor's pod is an orphan.
+func (r *Runtime) couldHave(ctx context.Context, pod *corev1.Pod, executor string) bool {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	conn, _, err := r.claim(ctx, pod.Name, "", r.options.Orphaned)
-	if err != nil {
-		r.unclaimed(pod, err)
-		return false
+	for began := time.Now(); ; {
+		conn, _, err := r.claim(ctx, pod.Name, "", r.options.Orphaned)
+		if err == nil {
+			conn.close()
+			return true
+		}
+		if !errors.Is(err, errHeld) || time.Since(began) > dyingTime || !r.isDying(ctx, executor) {
+			r.unclaimed(pod, err)
+			return false
+		}
 	}
-	conn.close()
-	return true
+}
+
+// isDying tells whether an executor that is attached can't be for long: it is a process of this one's pod before, or its pod is gone. Where executors are no
+// pods of the jobs' namespace nothing is known of that.
+func (r *Runtime) isDying(ctx context.Context, executor string) bool {
+	own, other := podOf(r.executor), podOf(executor)
+	return r.isPod(ctx, own) && (own == other || !r.isPod(ctx, other))
+}
+
+// podOf is the pod that an executor runs in, if it does: it is called by its host's name and a UUID.
+func podOf(executor string) string {
+	return executor[:max(0, len(executor)-len("-00000000-0000-0000-0000-000000000000"))]
+}
+
+func (r *Runtime) isPod(ctx context.Context, name string) bool {
+	found, err := r.client.CoreV1().Pods(r.options.Namespace).List(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String()})
+	return err == nil && len(found.Items) > 0 // an error will come back where it matters
 }
 
 // unclaimed logs what is no answer.

@@ -6,9 +6,11 @@ import (
 	"context"
 	"io/fs"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/open-executor/executor/internal/command/commandtest"
@@ -111,4 +113,40 @@ func TestKeptJobsAreNoOrphans(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, kept.Spec.TTLSecondsAfterFinished)
 	require.Zero(t, kept.Status.Failed)
+}
+
+// An executor whose pod is gone is waited for: its process may end a little later.
+func TestADyingExecutorIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	pool := uuid.NewString()
+	isolated := *s
+	front := newFront(t, s.config)
+	isolated.config = front.config()
+	first, log := isolated.executor(t, func(o *Options) { o.Pool = pool }), commandtest.NewLog()
+	_, err := first.runtime.Open(t.Context(), first.job(t, log, ""))
+	require.NoError(t, err)
+	_, err = s.client.CoreV1().Pods(s.namespace).Create(t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "successor"},
+		Spec: corev1.PodSpec{
+			NodeSelector:    map[string]string{"nowhere": "yes"},
+			SecurityContext: &corev1.PodSecurityContext{RunAsNonRoot: new(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
+			Containers: []corev1.Container{{Name: "x", Image: s.image, SecurityContext: &corev1.SecurityContext{
+				AllowPrivilegeEscalation: new(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			}}},
+		},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	options := first.runtime.options
+	options.Orphaned = 300 * time.Millisecond
+	time.AfterFunc(2*time.Second, func() { front.let(false) })
+	began := time.Now()
+	successor, err := New(t.Context(), first.runtime.logger, s.config, "successor-"+uuid.NewString(), options)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, successor.Close()) }()
+	require.Greater(t, time.Since(began), 2*time.Second)
+	require.Equal(t, first.name, successor.Executor())
+	for _, orphan := range successor.Orphans() {
+		require.NoError(t, orphan.Discard(t.Context()))
+	}
 }
