@@ -99,11 +99,8 @@ func requireWhole(t testing.TB, log *commandtest.Log) {
 // Whatever cuts connections, also in the middle of a frame, no byte of the log is lost and no step runs twice.
 func TestConnectionsThatBreak(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	proxied := *s
-	front := newFront(t, s.config)
-	proxied.config = front.config()
-	e, log := proxied.executor(t, nil), commandtest.NewLog()
+	e, front := newSite(t).behindFront(t, nil)
+	log := commandtest.NewLog()
 	stop := make(chan struct{})
 	cutting := make(chan int)
 	go func() {

@@ -54,7 +54,14 @@ func newFront(t testing.TB, config *rest.Config) *front {
 	return f
 }
 
-func (f *front) config() *rest.Config { return &rest.Config{Host: f.url, QPS: 200, Burst: 400} }
+// behindFront is an executor whose only way to the API server is a front.
+func (s *site) behindFront(t testing.TB, adjust func(*Options)) (*executor, *front) {
+	t.Helper()
+	f := newFront(t, s.config)
+	behind := *s
+	behind.config = &rest.Config{Host: f.url, QPS: 200, Burst: 400}
+	return behind.executor(t, adjust), f
+}
 
 // Accept implements net.Listener.
 func (f *front) Accept() (net.Conn, error) {

@@ -22,10 +22,8 @@ func TestASuccessorTakesOver(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	pool := uuid.NewString()
-	isolated := *s
-	front := newFront(t, s.config)
-	isolated.config = front.config()
-	first, log := isolated.executor(t, func(o *Options) { o.Pool = pool }), commandtest.NewLog()
+	first, front := s.behindFront(t, func(o *Options) { o.Pool = pool })
+	log := commandtest.NewLog()
 	job := first.job(t, log, "echo up; while [ ! -e go ]; do sleep 0.1; done; echo $(ls)")
 	opened, err := first.runtime.Open(t.Context(), job)
 	require.NoError(t, err)
@@ -120,10 +118,8 @@ func TestADyingExecutorIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	pool := uuid.NewString()
-	isolated := *s
-	front := newFront(t, s.config)
-	isolated.config = front.config()
-	first, log := isolated.executor(t, func(o *Options) { o.Pool = pool }), commandtest.NewLog()
+	first, front := s.behindFront(t, func(o *Options) { o.Pool = pool })
+	log := commandtest.NewLog()
 	_, err := first.runtime.Open(t.Context(), first.job(t, log, ""))
 	require.NoError(t, err)
 	_, err = s.client.CoreV1().Pods(s.namespace).Create(t.Context(), &corev1.Pod{
