@@ -70,6 +70,7 @@ func New(ctx context.Context, logger log.Logger, config *rest.Config, executor s
 		for _, s := range left {
 			s.disconnect()
 		}
+		utilnet.CloseIdleConnectionsFor(web.Transport)
 		return nil, fmt.Errorf("watching pods in namespace %s: %w", options.Namespace, err)
 	}
 	for _, s := range left {
