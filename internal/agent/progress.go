@@ -110,7 +110,12 @@ type counted struct {
 
 // Handle implements worker.Handler.
 func (c counted) Handle(ctx context.Context, job api.Job) error {
-	c.progress.count(1)
-	defer c.progress.count(-1)
-	return c.Handler.Handle(ctx, job)
+	return c.progress.counting(func() error { return c.Handler.Handle(ctx, job) })
+}
+
+// counting counts a job while it runs.
+func (p *progress) counting(run func() error) error {
+	p.count(1)
+	defer p.count(-1)
+	return run()
 }

@@ -23,9 +23,7 @@ func (a *Agent) resume(ctx context.Context, runner *job.Runner, orphans []runtim
 			continue
 		}
 		all = append(all, worker.Resumed{Job: left.Job, Began: left.Began, Handle: func(ctx context.Context) error {
-			a.progress.count(1)
-			defer a.progress.count(-1)
-			return runner.Resume(ctx, left)
+			return a.progress.counting(func() error { return runner.Resume(ctx, left) })
 		}})
 	}
 	return all
