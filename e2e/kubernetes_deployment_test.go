@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -106,12 +107,18 @@ func (d *deployment) render(t *testing.T, replicas int, settings []string) []*un
 	}
 }
 
+// awaitReady looks at the pods themselves: the Deployment's status still counts one that is gone, for a while.
 func (d *deployment) awaitReady(t *testing.T, replicas int) {
 	t.Helper()
 	harness.Eventually(t, harness.Patience, fmt.Sprintf("%d executors are Ready", replicas), func() bool {
-		found, err := d.client.AppsV1().Deployments(d.namespace).Get(t.Context(), deploymentName, metav1.GetOptions{})
-		require.NoError(t, err)
-		return found.Status.ObservedGeneration == found.Generation && found.Status.ReadyReplicas == int32(replicas) && found.Status.Replicas == int32(replicas)
+		all := d.executors(t)
+		for _, pod := range all {
+			ready := func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue }
+			if pod.DeletionTimestamp != nil || !slices.ContainsFunc(pod.Status.Conditions, ready) {
+				return false
+			}
+		}
+		return len(all) == replicas
 	})
 }
 
