@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,10 +27,11 @@ func (s *session) conclude(ctx context.Context, entry command.Entry, t task, res
 		return -1, err
 	case said:
 		// The container's first process is gone: all of it was killed together.
-		if ended := s.terminated(ctx, t); ended != nil {
-			return s.killed(entry, t, ended)
+		ended, why := s.terminated(ctx, t)
+		if ended == nil {
+			return -1, s.lost(ctx, entry, cmp.Or(why, err))
 		}
-		return -1, s.lost(ctx, entry, err)
+		return s.killed(entry, t, ended)
 	case err == nil && !agentstep.Possible(result.ExitCode):
 		err = fmt.Errorf("the pod's agent tells of exit code %d, which there is not", result.ExitCode)
 		fallthrough

@@ -294,22 +294,22 @@ func (s *session) abandon() {
 	_ = s.runtime.deleteJob(ctx, s.name)
 }
 
-// terminated is how the kubelet says that a step's container ended, once it does.
-func (s *session) terminated(ctx context.Context, t task) *corev1.ContainerStateTerminated {
+// terminated is how the kubelet says that a step's container ended, once it does. The error is why the pod is gone: then the container ended with it.
+func (s *session) terminated(ctx context.Context, t task) (*corev1.ContainerStateTerminated, error) {
 	ctx, cancel := context.WithTimeout(ctx, killTime)
 	defer cancel()
 	for {
 		pod, changed := s.runtime.pods.get(s.name)
-		if pod == nil {
-			return nil
+		if why := gone(pod); why != nil {
+			return nil, why
 		}
 		if status := statusOf(pod, t.name); status != nil && status.State.Terminated != nil {
-			return status.State.Terminated
+			return status.State.Terminated, nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil
+			return nil, nil
 		}
 	}
 }
