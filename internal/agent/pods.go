@@ -2,8 +2,6 @@ package agent
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -109,11 +107,10 @@ func (p preparing) Reap(ctx context.Context) (int, error) {
 	return there + here, errors.Join(err, sweepErr)
 }
 
-// pool names the executors that may take each other's jobs over: those that serve the same queues of the same frontend, as a label's value.
+// pool names the executors that may take each other's jobs over: those that serve the same queues of the same frontend.
 func pool(config executorconfig.Config) string {
 	queues := slices.Sorted(slices.Values(config.Queues.Names))
-	sum := sha256.Sum256([]byte(strings.Join(append([]string{config.Frontend.URL.String()}, queues...), "\n")))
-	return hex.EncodeToString(sum[:16])
+	return strings.Join(append([]string{config.Frontend.URL.String()}, queues...), "\n")
 }
 
 // affinity is what the configuration requires, and nothing else: an empty term of pods would be refused.

@@ -96,7 +96,7 @@ func (s *site) executor(t testing.TB, adjust func(*Options)) *executor {
 
 // leftovers are the objects that the executor has in the namespace.
 func (e *executor) leftovers(ctx context.Context) ([]string, error) {
-	selector := metav1.ListOptions{LabelSelector: labelExecutor + "=" + executorLabel(e.name)}
+	selector := metav1.ListOptions{LabelSelector: labelExecutor + "=" + hashed(e.name)}
 	var left []string
 	jobs, err := e.client.BatchV1().Jobs(e.namespace).List(ctx, selector)
 	if err != nil {

@@ -16,21 +16,21 @@ import (
 const (
 	labelManagedBy = "app.kubernetes.io/managed-by"
 	managedBy      = "open-executor"
-	// labelExecutor has executorLabel, annotationExecutor, of Jobs and pods, the name itself.
+	// labelExecutor has the hashed name, annotationExecutor, of Jobs and pods, the name itself.
 	labelExecutor      = "open-executor.dev/executor"
 	annotationExecutor = "open-executor.dev/executor"
 	labelQueue         = "open-executor.dev/queue"
 	labelJob           = "open-executor.dev/job"
 	labelAttempt       = "open-executor.dev/attempt"
-	// labelPool has Options.Pool.
+	// labelPool has the hashed Options.Pool.
 	labelPool = "open-executor.dev/pool"
 	// labelObject is the name of the Job, also on what belongs to it.
 	labelObject = "open-executor.dev/object"
 )
 
-// executorLabel is an executor's name as a label's value, which has fewer characters.
-func executorLabel(executor string) string {
-	sum := sha256.Sum256([]byte(executor))
+// hashed is text of any length as a label's value.
+func hashed(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:16])
 }
 
@@ -50,14 +50,14 @@ func objectName(job runtime.Job) string {
 func (r *Runtime) labels(job runtime.Job, object string) map[string]string {
 	all := map[string]string{
 		labelManagedBy: managedBy,
-		labelExecutor:  executorLabel(job.Executor),
+		labelExecutor:  hashed(job.Executor),
 		labelQueue:     fit(job.Queue, 63),
 		labelJob:       strconv.FormatInt(job.ID, 10),
 		labelAttempt:   strconv.Itoa(job.Attempt),
 		labelObject:    object,
 	}
 	if r.options.Pool != "" {
-		all[labelPool] = r.options.Pool
+		all[labelPool] = hashed(r.options.Pool)
 	}
 	return all
 }

@@ -51,8 +51,8 @@ type Options struct {
 	Unattended time.Duration
 	// Grace is the time between SIGTERM and SIGKILL.
 	Grace time.Duration
-	// Pool is the value of a label: executors of the same one serve the same queues of the same frontend, and take each other's pods over when they die.
-	// Empty for an executor by itself.
+	// Pool names the executors that serve the same queues of the same frontend, and take each other's pods over when they die. Pods are labelled with a hash
+	// of it. Empty for an executor by itself.
 	Pool string
 	// Orphaned is how long nobody must have come for a pod until another executor takes it over; 1.5 seconds.
 	Orphaned time.Duration

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 
+	"github.com/open-executor/executor/internal/pod"
 	"github.com/open-executor/executor/internal/runtime"
 	"github.com/open-executor/executor/internal/runtime/agentstep"
 	"github.com/open-executor/executor/internal/runtime/host"
@@ -43,7 +44,7 @@ func (r *Runtime) takeOver(ctx context.Context) []*session {
 	for i := range list.Items {
 		pod := &list.Items[i]
 		executor := pod.Annotations[annotationExecutor]
-		if gone(pod) == nil && hasAgent(pod) && executor != "" && executorLabel(executor) == pod.Labels[labelExecutor] {
+		if gone(pod) == nil && hasAgent(pod) && executor != "" && hashed(executor) == pod.Labels[labelExecutor] {
 			byExecutor[executor] = append(byExecutor[executor], pod)
 		}
 	}
@@ -173,6 +174,9 @@ func (s *session) Recall(ctx context.Context, name string) ([]byte, error) {
 	}
 	return content.Bytes(), err
 }
+
+// The agent keeps whatever Keep may be given; else this doesn't compile.
+const _ = uint(pod.MaxKept - runtime.MaxKept)
 
 // Keep implements runtime.Keeper.
 func (s *session) Keep(ctx context.Context, name string, content []byte) error {

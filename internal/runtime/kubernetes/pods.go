@@ -35,7 +35,7 @@ const byObject = "object"
 var errNoList = errors.New("the API server did not list pods within a minute")
 
 func watchPods(ctx context.Context, logger log.Logger, client kubernetes.Interface, namespace, executor string) (*pods, error) {
-	selector := metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: map[string]string{labelManagedBy: managedBy, labelExecutor: executorLabel(executor)}})
+	selector := metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: map[string]string{labelManagedBy: managedBy, labelExecutor: hashed(executor)}})
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace),
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = selector }))
 	p := &pods{informer: factory.Core().V1().Pods().Informer(), changed: make(chan struct{})}

@@ -53,7 +53,7 @@ func (r *Runtime) neverStarted(ctx context.Context) ([]string, error) {
 }
 
 func (r *Runtime) poolSelector() string {
-	return metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: map[string]string{labelManagedBy: managedBy, labelPool: r.options.Pool}})
+	return metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: map[string]string{labelManagedBy: managedBy, labelPool: hashed(r.options.Pool)}})
 }
 
 // leftovers are what closed sessions have left.

@@ -28,7 +28,7 @@ func TestReapRemovesWhatNeverStarted(t *testing.T) {
 		"stranger": {16 * time.Minute, "other", nil},
 		"started":  {16 * time.Minute, "pool", setUp}, // a step's image is missing
 	} {
-		meta := metav1.ObjectMeta{Name: name, Labels: map[string]string{labelManagedBy: managedBy, labelPool: c.pool, labelObject: name}}
+		meta := metav1.ObjectMeta{Name: name, Labels: map[string]string{labelManagedBy: managedBy, labelPool: hashed(c.pool), labelObject: name}}
 		_, err := client.BatchV1().Jobs("jobs").Create(t.Context(), &batchv1.Job{ObjectMeta: meta}, metav1.CreateOptions{})
 		require.NoError(t, err)
 		meta.CreationTimestamp = metav1.NewTime(time.Now().Add(-c.age))

@@ -54,7 +54,7 @@ func TestReasonOfAContainerThatWasKilled(t *testing.T) {
 			c.status.ContainerStatuses = []corev1.ContainerStatus{{Name: "step-0", State: corev1.ContainerState{Terminated: &c.ended}}}
 			client := fake.NewClientset(&corev1.Pod{
 				ObjectMeta: metav1.ObjectMeta{Namespace: "jobs", Name: "pod", Labels: map[string]string{
-					labelManagedBy: managedBy, labelExecutor: executorLabel("executor"), labelObject: "job",
+					labelManagedBy: managedBy, labelExecutor: hashed("executor"), labelObject: "job",
 				}},
 				Status: c.status,
 			})
