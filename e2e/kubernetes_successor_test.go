@@ -18,6 +18,7 @@ import (
 // An executor is killed with two jobs in the middle of a step. The next one goes on with them: in the same attempt, no step twice, no line of the log missing
 // or double. A third one comes after the second.
 func TestPodsOfAKilledExecutorGoOn(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	frontend := harness.StartFrontend(t)
 	first := harness.StartExecutor(t, frontend.URL, t.TempDir(), "kubernetes", c.env...)
@@ -73,8 +74,9 @@ func stdoutOf(log string) string {
 
 // A successor that comes when the frontend has given the job up removes what is left of it, and the job runs again.
 func TestPodsOfAKilledExecutorEndWhenItsLeaseHas(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
-	frontend := harness.StartFrontend(t, "FRONTEND_LEASE_TIMEOUT=2s")
+	frontend := harness.StartFrontend(t, "FRONTEND_LEASE_TIMEOUT=10s")
 	executor := harness.StartExecutor(t, frontend.URL, t.TempDir(), "kubernetes", c.env...)
 	id := frontend.Submit(t, fmt.Sprintf("steps:\n  - {key: long, image: %q, run: \"echo up; while test $EXECUTOR_TEST_END = no; do sleep 1; done\", env: {EXECUTOR_TEST_END: \"no\"}}\n", c.images[0])).ID
 	frontend.AwaitLog(t, id, "stdout: up\n")

@@ -108,6 +108,7 @@ func jobCount(t *testing.T) int {
 
 // Three executors share a queue.
 func TestThreeExecutorsRunJobsInPods(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	frontend := harness.StartFrontend(t)
 	var executors []*harness.Executor

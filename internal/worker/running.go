@@ -64,13 +64,13 @@ func (r *running) count() int {
 	return len(r.jobs)
 }
 
-// uids lists the jobs whose leases are to be renewed, sorted. A lost job isn't this executor's any more.
+// uids lists the jobs whose leases are to be renewed, sorted. A lost job isn't this executor's any more, unless it has been given to it again.
 func (r *running) uids() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	uids := make([]string, 0, len(r.jobs))
 	for uid, job := range r.jobs {
-		if !job.lost {
+		if !job.lost || job.replaced {
 			uids = append(uids, uid)
 		}
 	}

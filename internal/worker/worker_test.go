@@ -472,6 +472,30 @@ func TestLeaseOfANewAttemptIsRenewedWhileTheOldOneIsTornDown(t *testing.T) {
 	})
 }
 
+// The frontend took the job away and then gave it to this executor once more.
+func TestLeaseOfANewAttemptIsRenewedWhileALostOneIsTornDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := newFakeQueue(api.Job{ID: 1, Attempt: 1})
+		queue.forgotten["1"] = true
+		_, ended := start(t, queue, func(ctx context.Context, job api.Job) error {
+			if job.Attempt == 1 {
+				<-ctx.Done()
+				queue.set(func() { queue.forgotten["1"], queue.jobs = false, []api.Job{{ID: 1, Attempt: 2}} })
+				time.Sleep(time.Minute)
+			}
+			return nil
+		}, Config{Slots: 2, TotalJobs: 2})
+		<-ended
+		named := 0
+		for _, uids := range queue.beats {
+			named += len(uids)
+		}
+		require.GreaterOrEqual(t, named, 11)
+		require.Len(t, queue.reports["1"], 1)
+	})
+}
+
 // deafQueue is a frontend that no report reaches.
 type deafQueue struct{ *fakeQueue }
 
