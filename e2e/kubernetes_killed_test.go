@@ -39,8 +39,8 @@ func TestPodsOfAnExecutorThatGoes(t *testing.T) {
 			d.requireNoWorkspaces(t, pod)
 		case "deleted":
 			d.deleteByForce(t, pod)
-			d.awaitReady(t, 2)
 		}
+		d.awaitReady(t, 2)
 		gate.open()
 		d.requireCompleted(t, id, "stdout: up\nstdout: down\nstdout: "+way+"\n")
 	}
