@@ -97,3 +97,15 @@ func Refuse(log command.Log, key string, words []string, err error) error {
 	entry.Close(-1)
 	return err
 }
+
+// Logged does what is no step, and makes an entry of it: its error is noted there, and returned.
+func Logged(log command.Log, key string, do func(entry command.Entry) error) error {
+	entry := log.Open(key, nil)
+	if err := do(entry); err != nil {
+		Note(entry, err.Error())
+		entry.Close(1)
+		return err
+	}
+	entry.Close(0)
+	return nil
+}

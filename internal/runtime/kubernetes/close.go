@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/open-executor/executor/internal/command"
 	"github.com/open-executor/executor/internal/runtime/host"
 	"github.com/open-executor/executor/internal/vm/channel"
 )
@@ -21,15 +22,7 @@ func (s *session) Close(ctx context.Context) error {
 		s.runtime.forget(s.name)
 		return s.end(ctx) // else it would be an orphan
 	}
-	entry := s.job.Log.Open(removeKey, nil)
-	err := s.remove(ctx)
-	if err != nil {
-		host.Note(entry, err.Error())
-		entry.Close(1)
-		return err
-	}
-	entry.Close(0)
-	return nil
+	return host.Logged(s.job.Log, removeKey, func(command.Entry) error { return s.remove(ctx) })
 }
 
 // remove deletes what was created, and waits until the pod is gone.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/open-executor/executor/internal/runtime"
 )
 
@@ -32,6 +34,11 @@ const (
 func hashed(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:16])
+}
+
+// selector selects what is made for jobs by a label with hashed text.
+func selector(label, text string) string {
+	return metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: map[string]string{labelManagedBy: managedBy, label: hashed(text)}})
 }
 
 var unfitForNames = regexp.MustCompile(`[^a-z0-9]+`)

@@ -35,7 +35,7 @@ func (r *Runtime) takeOver(ctx context.Context) []*session {
 	if r.options.Pool == "" {
 		return nil
 	}
-	list, err := r.client.CoreV1().Pods(r.options.Namespace).List(ctx, metav1.ListOptions{LabelSelector: r.poolSelector()})
+	list, err := r.client.CoreV1().Pods(r.options.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector(labelPool, r.options.Pool)})
 	if err != nil {
 		r.logger.Warn("pods of executors that are no more could not be looked for", log.Error(err))
 		return nil

@@ -35,9 +35,8 @@ const byObject = "object"
 var errNoList = errors.New("the API server did not list pods within a minute")
 
 func watchPods(ctx context.Context, logger log.Logger, client kubernetes.Interface, namespace, executor string) (*pods, error) {
-	selector := metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: map[string]string{labelManagedBy: managedBy, labelExecutor: hashed(executor)}})
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace),
-		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = selector }))
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = selector(labelExecutor, executor) }))
 	p := &pods{informer: factory.Core().V1().Pods().Informer(), changed: make(chan struct{})}
 	err := p.informer.AddIndexers(cache.Indexers{byObject: func(object any) ([]string, error) {
 		return []string{object.(*corev1.Pod).Labels[labelObject]}, nil

@@ -38,7 +38,7 @@ func (r *Runtime) neverStarted(ctx context.Context) ([]string, error) {
 		return nil, nil
 	}
 	waiting, err := r.client.CoreV1().Pods(r.options.Namespace).List(ctx, metav1.ListOptions{
-		LabelSelector: r.poolSelector(), FieldSelector: fields.OneTermEqualSelector("status.phase", string(corev1.PodPending)).String(),
+		LabelSelector: selector(labelPool, r.options.Pool), FieldSelector: fields.OneTermEqualSelector("status.phase", string(corev1.PodPending)).String(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing the pods that wait: %w", err)
@@ -50,10 +50,6 @@ func (r *Runtime) neverStarted(ctx context.Context) ([]string, error) {
 		}
 	}
 	return names, nil
-}
-
-func (r *Runtime) poolSelector() string {
-	return metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: map[string]string{labelManagedBy: managedBy, labelPool: hashed(r.options.Pool)}})
 }
 
 // leftovers are what closed sessions have left.

@@ -48,7 +48,7 @@ func (r *Runtime) Open(ctx context.Context, job runtime.Job) (runtime.Session, e
 	if i := slices.IndexFunc(job.Steps, func(step runtime.Step) bool { return step.Image != "" }); i >= 0 {
 		s.ahead = r.fetch(ctx, job.Steps[i].Image, job.DockerAuth)
 	}
-	if err := s.logged(startKey, func(entry command.Entry) error { return s.start(ctx, entry) }); err != nil {
+	if err := host.Logged(s.job.Log, startKey, func(entry command.Entry) error { return s.start(ctx, entry) }); err != nil {
 		return nil, errors.Join(err, s.ahead.drop())
 	}
 	if r.options.StartupScript == "" {
@@ -58,19 +58,6 @@ func (r *Runtime) Open(ctx context.Context, job runtime.Job) (runtime.Session, e
 		return nil, errors.Join(fmt.Errorf("failed to run startup script: %w", err), s.ahead.drop(), s.machine.close())
 	}
 	return s, nil
-}
-
-// logged makes an entry of notes.
-func (s *session) logged(key string, do func(entry command.Entry) error) error {
-	entry := s.job.Log.Open(key, nil)
-	err := do(entry)
-	if err != nil {
-		host.Note(entry, err.Error())
-		entry.Close(1)
-		return err
-	}
-	entry.Close(0)
-	return nil
 }
 
 func (s *session) start(ctx context.Context, entry command.Entry) error {
@@ -127,13 +114,13 @@ func (s *session) runStartupScript(ctx context.Context) error {
 	path := s.runtime.options.StartupScript
 	file, err := os.Open(path)
 	if err != nil {
-		return s.logged(scriptKey, func(command.Entry) error {
+		return host.Logged(s.job.Log, scriptKey, func(command.Entry) error {
 			return fault.Operatorf("EXECUTOR_VM_STARTUP_SCRIPT_PATH: %w", err)
 		})
 	}
 	defer func() { _ = file.Close() }()
 	if err := s.write(ctx, path, 0o700, file); err != nil {
-		return s.logged(scriptKey, func(command.Entry) error { return fmt.Errorf("copying the script into the machine: %w", err) })
+		return host.Logged(s.job.Log, scriptKey, func(command.Entry) error { return fmt.Errorf("copying the script into the machine: %w", err) })
 	}
 	return s.run(ctx, task{
 		key:     scriptKey,
@@ -178,7 +165,7 @@ func (s *session) write(ctx context.Context, path string, mode fs.FileMode, cont
 
 // Close implements runtime.Session. What can't be removed stays tracked, and Reap of a later executor goes on trying.
 func (s *session) Close(context.Context) error {
-	return s.logged(removeKey, func(entry command.Entry) error {
+	return host.Logged(s.job.Log, removeKey, func(entry command.Entry) error {
 		err := s.ahead.drop()
 		if !s.runtime.options.Keep || !s.machine.alive() {
 			return errors.Join(err, s.machine.close())
